@@ -24,8 +24,10 @@ export type ValueType =
   | 'rights'
   | 'selector'
   | 'size'
+  | 'tags'
   | 'text'
   | 'time'
+  | 'topic'
   | 'uri'
   | 'user'
   | 'who'
@@ -71,7 +73,7 @@ const KEYS: ReadonlyMap<string, string> = new Map([
   ['RETENTIONBYTES', 'retentionBytes'],
   ['ONDELETE', 'onDelete'],
 ])
-const ABOUT = '[TITLE text] [DESCRIPTION text] [SCHEMA uri] [CONTACT text] [TAGS list]'
+const ABOUT = '[TITLE text] [DESCRIPTION text] [SCHEMA uri] [CONTACT text] [TAGS tags]'
 const PAGE = '[MAX n] [AFTER value] [FORMAT TEXT|JSON]'
 
 /** What a label of a usage line stands for: the type, and the key of a positional word where it is not the label. */
@@ -104,7 +106,8 @@ const LABELS: ReadonlyMap<string, readonly [ValueType, string?]> = new Map<strin
   ['selector', ['selector']],
   ['size', ['size']],
   ['src', ['name', 'sources']],
-  ['t', ['text']],
+  ['t', ['topic']],
+  ['tags', ['tags']],
   ['text', ['text']],
   ['time', ['time']],
   ['uri', ['uri']],

@@ -1,0 +1,306 @@
+import { isSelector } from './dns-text.js'
+import { fnapError } from './errors.js'
+import { LIMITS } from './limits.js'
+import { isId, isLabel, parseName, parseNewName, parseUser, parseWho } from './names.js'
+import { formatTime, parseTime } from './time.js'
+import { quote, quoteWord, type Token } from './tokens.js'
+import type { ValueSpec, ValueType } from './verb-forms.js'
+import { foldWord } from './verbs.js'
+
+/** A right that a grant can give. `manage` includes all others. */
+export type Right = 'describe' | 'read' | 'write' | 'subscribe' | 'manage'
+/** All rights, in the order in which lists show them. */
+export const RIGHTS: readonly Right[] = Object.freeze(['describe', 'read', 'write', 'subscribe', 'manage'])
+
+/** Where reading starts, as a command says it; `time` in milliseconds since 1970. READ alone has cursor and position. */
+export type CommandFrom =
+  | { readonly at: 'earliest' | 'latest' | 'position' }
+  | { readonly at: 'time'; readonly time: number }
+  | { readonly at: 'cursor'; readonly label: string }
+/** What a subscriber may take, a second; `none` lifts a limit. */
+export type RateLimit = 'none' | { readonly bytesPerSecond?: number; readonly eventsPerSecond?: number }
+/** What a grant is on. */
+export interface On {
+  readonly kind: 'Namespace' | 'Flow'
+  readonly name: string
+}
+
+/** Gives the next word of the line; throws when there is none. */
+export type Take = () => Token
+/** How a type reads its value, and writes it back as words. `what` names the option in errors. */
+interface Reader {
+  readonly parse: (take: Take, what: string, spec: ValueSpec) => unknown
+  readonly format?: (value: never, spec: ValueSpec) => string
+}
+
+const bad = (what: string, rule: string) => fnapError('BADVALUE', `${what} is ${rule}`)
+const MS: Readonly<Record<string, number>> = { s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 }
+const UNITS: Readonly<Record<string, number>> = { '': 1, k: 2 ** 10, m: 2 ** 20, g: 2 ** 30 }
+/** A hundred years, in milliseconds. */
+const MAX_DURATION = 36_500 * 86_400_000
+
+/** A keyword or a fixed word: never in quotes. */
+const keyword = (token: Token): string => (token.quoted ? '' : token.text.toLowerCase())
+
+function parseNumber(text: string, what: string): number {
+  const n = text.length <= LIMITS.digits && /^[0-9]+$/.test(text) ? Number(text) : 0
+  if (n < 1) throw bad(what, 'a number from 1, of at most 15 digits')
+  return n
+}
+
+function parseDuration(text: string, what: string): number {
+  const match = text.length <= 16 ? /^([0-9]{1,15})([smhd])$/i.exec(text) : null
+  const ms = match ? Number(match[1]) * MS[match[2]!.toLowerCase()]! : 0
+  if (ms < 1 || ms > MAX_DURATION) throw bad(what, 'a number from 1 and s, m, h or d, at most 36500d')
+  return ms
+}
+
+function parseSize(text: string, what: string): number {
+  const match = text.length <= 16 ? /^([0-9]{1,15})([KMG]?)$/i.exec(text) : null
+  const bytes = match ? Number(match[1]) * UNITS[match[2]!.toLowerCase()]! : 0
+  if (bytes < 1 || !Number.isSafeInteger(bytes)) throw bad(what, 'a number from 1, with K, M or G for powers of 1024')
+  return bytes
+}
+
+const byUnit = (n: number, units: Readonly<Record<string, number>>, names: readonly string[]): string => {
+  const unit = names.find(name => n % units[name]! === 0) ?? names[names.length - 1]!
+  return `${n / units[unit]!}${unit.toUpperCase()}`
+}
+
+function parseText(token: Token, what: string, max: number = LIMITS.text): string {
+  if (token.text.length > max || Buffer.byteLength(token.text) > max) throw bad(what, `at most ${max} bytes of text`)
+  return token.text
+}
+
+/** Items without blanks, once each; at most 64. */
+function parseItems(text: string, what: string, item: RegExp): string[] {
+  const items = text.length <= LIMITS.text ? text.split(',') : []
+  if (items.length < 1 || items.length > 64 || !items.every(i => i.length <= 64 && item.test(i))) {
+    throw bad(what, 'a list of words with commas and no blanks')
+  }
+  return [...new Set(items)]
+}
+
+function parsePairs(text: string, what: string, keys: readonly string[]): Map<string, string> {
+  const pairs = new Map<string, string>()
+  for (const part of text.length <= LIMITS.text ? text.split(',') : ['']) {
+    const equals = part.indexOf('=')
+    const key = part.slice(0, Math.max(equals, 0)).toLowerCase()
+    if (!keys.includes(key) || pairs.has(key)) throw bad(what, `a list of ${keys.map(k => `${k}=n`).join(',')}`)
+    pairs.set(key, part.slice(equals + 1))
+  }
+  return pairs
+}
+
+function parseLimit(text: string, what: string): RateLimit {
+  if (text.toLowerCase() === 'none') return 'none'
+  const pairs = parsePairs(text, what, ['bytes', 'events'])
+  const bytes = pairs.get('bytes')
+  const events = pairs.get('events')
+  return {
+    ...(bytes === undefined ? {} : { bytesPerSecond: parseSize(bytes, what) }),
+    ...(events === undefined ? {} : { eventsPerSecond: parseNumber(events, what) }),
+  }
+}
+
+function formatLimit(limit: RateLimit): string {
+  if (limit === 'none') return limit
+  const parts: string[] = []
+  if (limit.bytesPerSecond !== undefined) parts.push(`bytes=${limit.bytesPerSecond}`)
+  if (limit.eventsPerSecond !== undefined) parts.push(`events=${limit.eventsPerSecond}`)
+  return parts.join(',')
+}
+
+function parseRights(text: string, what: string): Right[] {
+  const given = text.length <= 64 ? text.toLowerCase().split(',') : ['']
+  if (!given.every(right => (RIGHTS as readonly string[]).includes(right)))
+    throw bad(what, `a list of ${RIGHTS.join(', ')}`)
+  return RIGHTS.filter(right => given.includes(right))
+}
+
+function parseFrom(take: Take, what: string): CommandFrom {
+  const token = take()
+  const word = keyword(token)
+  if (word === 'earliest' || word === 'latest' || word === 'position') return { at: word }
+  if (word === 'cursor') return { at: 'cursor', label: parseLabel(take().text, 'CURSOR') }
+  return { at: 'time', time: parseTime(token.text, what) }
+}
+
+function formatFrom(from: CommandFrom): string {
+  if (from.at === 'time') return formatTime(from.time)
+  if (from.at === 'cursor') return `CURSOR ${quoteWord(from.label)}`
+  return from.at === 'position' ? 'POSITION' : from.at
+}
+
+function parseLabel(text: string, what: string): string {
+  const label = text.toLowerCase()
+  if (label.length !== text.length || !isLabel(label))
+    throw bad(what, 'a label of a-z 0-9 and inner hyphens, at most 63')
+  return label
+}
+
+function parseOn(take: Take, what: string): On {
+  const token = take()
+  const noun = token.quoted ? '' : foldWord(token.text)
+  if (noun !== 'NAMESPACE' && noun !== 'FLOW') throw fnapError('SYNTAX', `${what} is followed by NAMESPACE or FLOW`)
+  return { kind: noun === 'FLOW' ? 'Flow' : 'Namespace', name: parseName(take().text, noun) }
+}
+
+function parseId(text: string, what: string): string {
+  const id = text.toLowerCase()
+  if (!isId(id)) throw bad(what, 'an id: 26 of a-z 2-7')
+  return id
+}
+
+const matching =
+  (pattern: RegExp, max: number, rule: string, fold: (text: string) => string = text => text): Reader['parse'] =>
+  (take, what) => {
+    const text = take().text
+    const folded = text.length <= max ? fold(text) : ''
+    if (!pattern.test(folded)) throw bad(what, rule)
+    return folded
+  }
+
+const single =
+  (parse: (text: string, what: string) => unknown): Reader['parse'] =>
+  (take, what) =>
+    parse(take().text, what)
+
+const TYPES: ReadonlyMap<ValueType, Reader> = new Map<ValueType, Reader>([
+  ['base64', { parse: matching(/^(?:=|[A-Za-z0-9+/]+={0,2})$/, LIMITS.authLine, 'base64') }],
+  [
+    'bool',
+    {
+      parse: (take, what) => {
+        const word = keyword(take())
+        if (word !== 'yes' && word !== 'no') throw bad(what, 'yes or no')
+        return word === 'yes'
+      },
+      format: (value: boolean) => (value ? 'yes' : 'no'),
+    },
+  ],
+  [
+    'choice',
+    {
+      parse: (take, what, spec) => {
+        const word = keyword(take())
+        if (!spec.choices!.includes(word)) throw bad(what, `one of ${spec.label.split('|').join(', ')}`)
+        return word
+      },
+      format: (value: string, spec) => spec.label.split('|')[spec.choices!.indexOf(value)] ?? value,
+    },
+  ],
+  [
+    'duration',
+    {
+      parse: single(parseDuration),
+      format: (ms: number) =>
+        byUnit(ms / 1000, { d: 86_400, h: 3600, m: 60, s: 1 }, ['d', 'h', 'm', 's']).toLowerCase(),
+    },
+  ],
+  ['from', { parse: parseFrom, format: formatFrom }],
+  ['help', { parse: take => take().text.toUpperCase() }],
+  ['id', { parse: single(parseId) }],
+  [
+    'idOrName',
+    { parse: single((text, what) => (isId(text.toLowerCase()) ? text.toLowerCase() : parseName(text, what))) },
+  ],
+  [
+    'instance',
+    { parse: matching(/^[A-Za-z0-9][A-Za-z0-9._-]*$/, LIMITS.name, 'letters, digits, dots, hyphens and underscores') },
+  ],
+  ['label', { parse: single(parseLabel) }],
+  ['limit', { parse: single(parseLimit), format: formatLimit }],
+  [
+    'list',
+    {
+      parse: (take, what) => parseItems(take().text.toLowerCase(), what, /^[a-z0-9][a-z0-9._+/-]*$/),
+      format: (items: readonly string[]) => quoteWord(items.join(',')),
+    },
+  ],
+  ['mechanism', { parse: matching(/^[A-Z0-9_-]+$/, 20, 'the name of a SASL mechanism', text => text.toUpperCase()) }],
+  ['name', { parse: single(parseName) }],
+  ['newName', { parse: single(parseNewName) }],
+  ['number', { parse: single(parseNumber), format: (n: number) => String(n) }],
+  ['on', { parse: parseOn, format: (on: On) => `${on.kind.toUpperCase()} ${quoteWord(on.name)}` }],
+  [
+    'quota',
+    {
+      parse: (take, what, spec) => {
+        const quota: Record<string, number> = Object.create(null)
+        for (const [key, n] of parsePairs(take().text, what, spec.choices!)) quota[key] = parseNumber(n, what)
+        return quota
+      },
+      format: (quota: Readonly<Record<string, number | undefined>>) =>
+        Object.entries(quota)
+          .filter(([, n]) => n !== undefined)
+          .map(([key, n]) => `${key}=${n}`)
+          .join(','),
+    },
+  ],
+  ['rights', { parse: single(parseRights), format: (rights: readonly string[]) => quoteWord(rights.join(',')) }],
+  [
+    'selector',
+    {
+      parse: single((text, what) => {
+        if (!isSelector(text.toLowerCase()))
+          throw bad(what, 'a selector of a-z 0-9 and single inner hyphens, at most 63')
+        return text.toLowerCase()
+      }),
+    },
+  ],
+  ['size', { parse: single(parseSize), format: (n: number) => byUnit(n, UNITS, ['g', 'm', 'k', '']) }],
+  [
+    'tags',
+    {
+      parse: (take, what) => {
+        const text = parseText(take(), what)
+        return text === '' ? [] : parseItems(text, what, /^[^\s,]+$/)
+      },
+      format: (items: readonly string[]) => quote(items.join(',')),
+    },
+  ],
+  ['text', { parse: (take, what) => parseText(take(), what), format: (text: string) => quote(text) }],
+  ['time', { parse: single(parseTime), format: formatTime }],
+  ['topic', { parse: matching(/^[\x21-\x7e]+$/, 255, 'at most 255 visible ASCII characters') }],
+  [
+    'uri',
+    {
+      parse: (take, what) => {
+        const text = parseText(take(), what)
+        if (text !== '' && !/^[A-Za-z][A-Za-z0-9+.-]*:[\x21-\x7e]+$/.test(text)) throw bad(what, 'an absolute URI')
+        return text
+      },
+      format: (text: string) => quote(text),
+    },
+  ],
+  ['user', { parse: single(parseUser) }],
+  ['who', { parse: single(parseWho) }],
+  [
+    'whoOrId',
+    { parse: single((text, what) => (isId(text.toLowerCase()) ? text.toLowerCase() : parseWho(text, what))) },
+  ],
+  [
+    'yes',
+    {
+      parse: (take, what) => {
+        if (keyword(take()) !== 'yes') throw bad(what, 'yes')
+        return true
+      },
+      format: () => 'yes',
+    },
+  ],
+])
+
+/**
+ * Reads one value of the type.
+ * @throws FnapError BADVALUE, BADNAME or SYNTAX, which name the option and its rule
+ */
+export const parseValue = (spec: ValueSpec, take: Take, what: string): unknown =>
+  TYPES.get(spec.type)!.parse(take, what, spec)
+
+/** The words of one value. What it writes is checked by reading it again. */
+export function formatValue(spec: ValueSpec, value: unknown): string {
+  const format = TYPES.get(spec.type)!.format as ((value: unknown, spec: ValueSpec) => string) | undefined
+  return format ? format(value, spec) : quoteWord(String(value))
+}
