@@ -1,0 +1,38 @@
+/**
+ * The codes of the plugin seam that this package throws. Their meanings are the kernel's; a package below the kernel
+ * repeats the strings and the brand, because codes are compared by value and never by class.
+ */
+export type ClientErrorCode =
+  | 'FNA_ERR_ADDRESS'
+  | 'FNA_ERR_CLOSED'
+  | 'FNA_ERR_CONFIG'
+  | 'FNA_ERR_CORRUPT'
+  | 'FNA_ERR_DENIED'
+  | 'FNA_ERR_INVALID'
+  | 'FNA_ERR_NOTFOUND'
+  | 'FNA_ERR_TIMEOUT'
+  | 'FNA_ERR_TOO_LARGE'
+  | 'FNA_ERR_UNAVAILABLE'
+  | 'FNA_ERR_UNSUPPORTED'
+
+const BRAND = Symbol.for('fnaad.error')
+
+/** An error with a code of the seam. Test it with {@link hasCode} or by `code`, never by `instanceof`. */
+export class ClientError extends Error {
+  readonly code: ClientErrorCode
+  /** Set on DNS errors: `bogus` where the resolver said that DNSSEC validation failed (RFC 8914). */
+  readonly status?: 'bogus'
+  constructor(code: ClientErrorCode, message: string, options: { cause?: unknown; status?: 'bogus' } = {}) {
+    super(message, 'cause' in options ? { cause: options.cause } : undefined)
+    this.name = 'ClientError'
+    this.code = code
+    if (options.status) this.status = options.status
+    Object.defineProperty(this, BRAND, { value: true })
+  }
+}
+
+/** True for an error of the seam (of any copy of any package) with this code. */
+export function hasCode(e: unknown, code: ClientErrorCode): boolean {
+  if (typeof e !== 'object' || e === null) return false
+  return (e as Record<symbol, unknown>)[BRAND] === true && (e as { code?: unknown }).code === code
+}
