@@ -1,26 +1,73 @@
-import type { Batch, Codec, FlowEvent } from './events.js'
-export interface BatchHeader {
-  readonly baseOffset: number
-  /** Bytes of the whole batch. */
-  readonly length: number
-  readonly codec: Codec
-  readonly count: number
-  readonly baseTimestamp: number
-  readonly maxTimestamp: number
+import { decodeBatch } from './batch-decode.js'
+import { encodeBatch } from './batch-encode.js'
+import { readBatchHeader } from './batch-header.js'
+import { asBuffer } from './codecs.js'
+import type { Batch, FlowEvent } from './events.js'
+import { LIMITS } from './limits.js'
+
+/** What `bytes` may expand to where a batch is taken apart here. */
+const DEFAULT_LIMIT = { bytes: LIMITS.expanded }
+
+/**
+ * A batch as sources and sinks hand it on: the raw bytes, decoded only when someone asks for the events.
+ * @param b.last the cursor to commit once the batch is durable
+ * @throws FnapError BADEVENT when the header cannot be read
+ */
+export function batchOf(b: { readonly shard: string; readonly last: string; readonly bytes: Uint8Array }): Batch {
+  const header = readBatchHeader(b.bytes)
+  return {
+    shard: b.shard,
+    last: b.last,
+    count: header.count,
+    newest: header.maxTimestamp,
+    raw: { format: 'kafka-v2', codec: header.codec, bytes: b.bytes },
+    events: limit => decodeBatch(b.bytes, limit),
+  }
 }
-export interface BatchLimits {
-  readonly bytes?: number
-  readonly expanded?: number
-  readonly event?: number
+
+/**
+ * The batch in two, the first `at` events and the rest, encoded anew with the same codec.
+ * @throws RangeError when `at` is not inside the batch
+ * @throws FnapError BADEVENT, NOTSUPPORTED (codec)
+ */
+export function splitBatch(bytes: Uint8Array, at: number, limit = DEFAULT_LIMIT): [Buffer, Buffer] {
+  const { codec, baseOffset, count } = readBatchHeader(bytes)
+  if (!(Number.isInteger(at) && at > 0 && at < count)) throw new RangeError('a batch is split between two events')
+  const events = [...decodeBatch(bytes, limit)]
+  return [
+    encodeBatch(events.slice(0, at), { codec, baseOffset }),
+    encodeBatch(events.slice(at), { codec, baseOffset: baseOffset + at }),
+  ]
 }
-const todo = (): never => {
-  throw new Error('not yet')
+
+/**
+ * The batch without its first `skip` events, or null when none is left. (The first batch of a read may begin before the
+ * position that was asked for.)
+ * @throws FnapError BADEVENT, NOTSUPPORTED (codec)
+ */
+export function trimBatch(bytes: Uint8Array, skip: number, limit = DEFAULT_LIMIT): Buffer | null {
+  if (skip <= 0) return asBuffer(bytes)
+  const { count } = readBatchHeader(bytes)
+  return skip >= count ? null : splitBatch(bytes, skip, limit)[1]
 }
-export const encodeBatch = (_events: Iterable<FlowEvent>, _opt?: { codec?: 'none' | 'gzip' }): Buffer => todo()
-export const readBatchHeader = (_bytes: Uint8Array): BatchHeader => todo()
-export const checkBatch = (_bytes: Uint8Array, _limits?: BatchLimits): BatchHeader => todo()
-export const decodeBatch = (_bytes: Uint8Array, _limit: { bytes: number }): Generator<FlowEvent> => todo()
-export const batchOf = (_b: { shard: string; last: string; bytes: Uint8Array }): Batch => todo()
-export const rebase = (_bytes: Uint8Array, _baseOffset: number): Buffer => todo()
-export const splitBatch = (_bytes: Uint8Array, _at: number): [Buffer, Buffer] => todo()
-export const trimBatch = (_bytes: Uint8Array, _skip: number): Buffer | null => todo()
+
+/**
+ * The batch with every time stamp inside `oldest` to `newest` (milliseconds since 1970): the same bytes when all are, a
+ * new encoding otherwise. Events of the year 3000 or of 1970 would defeat retention (hardening H32).
+ * @throws FnapError BADEVENT, NOTSUPPORTED (codec)
+ */
+export function clampTimestamps(
+  bytes: Uint8Array,
+  range: { readonly oldest: number; readonly newest: number },
+  limit = DEFAULT_LIMIT,
+): Buffer {
+  const { codec, baseOffset, maxTimestamp } = readBatchHeader(bytes)
+  let changed = maxTimestamp > range.newest
+  const events: FlowEvent[] = []
+  for (const event of decodeBatch(bytes, limit)) {
+    const timestamp = Math.min(range.newest, Math.max(range.oldest, event.timestamp))
+    if (timestamp !== event.timestamp) changed = true
+    events.push(timestamp === event.timestamp ? event : { ...event, timestamp })
+  }
+  return changed ? encodeBatch(events, { codec, baseOffset }) : asBuffer(bytes)
+}

@@ -1,13 +1,31 @@
 export * from './batch.js'
+export * from './batch-decode.js'
+export * from './batch-encode.js'
+export {
+  AT as BATCH_AT,
+  type BatchHeader,
+  CONTROL,
+  LOG_APPEND_TIME,
+  readBatchHeader,
+  TRANSACTIONAL,
+} from './batch-header.js'
 export * from './capabilities.js'
-export * from './cloudevents.js'
+export {
+  type CloudEvent,
+  checkCloudEvent,
+  isCloudEvent,
+  jsonDepth,
+} from './cloudevent-check.js'
+export { type LineOptions, lineToEvent, STRUCTURED } from './cloudevents.js'
 export * from './codecs.js'
 export * from './crc.js'
 export * from './dns.js'
 export * from './dns-records.js'
 export * from './dns-text.js'
 export * from './domainkey.js'
+export * from './dots.js'
 export * from './errors.js'
+export * from './event-lines.js'
 export * from './events.js'
 export * from './frames.js'
 export * from './grammar.js'
