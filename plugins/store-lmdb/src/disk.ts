@@ -10,7 +10,7 @@ export type Table = Database<Buffer, Buffer>
 export type Put = (table: Table, key: Buffer, value: Uint8Array | null) => void
 
 interface Job {
-  readonly work: (put: Put) => unknown
+  readonly work: (put: Put, group: number) => unknown
   readonly done: (result: unknown) => void
   readonly grows: number
   readonly signal: AbortSignal | undefined
@@ -44,6 +44,7 @@ export class Disk {
   private running: Promise<void> | undefined
   private closed = false
   private failure: FnaError | undefined
+  private groups = 0
 
   /** @throws FNA_ERR_CORRUPT where the file is not an LMDB environment */
   constructor(path: string, limit: number) {
@@ -79,13 +80,14 @@ export class Disk {
 
   /**
    * Runs `work` inside the next write transaction, where it sees all writes before it, and resolves when its writes are
-   * on disk. `work` throws to refuse: then it has written nothing. `done` runs before the promise resolves, in the order
-   * of the commits.
+   * on disk. `work` throws to refuse: then it has written nothing. `group` numbers the transaction: what one job leaves
+   * in memory for the next holds within the group only, for the commit may fail. `done` runs before the promise
+   * resolves, in the order of the jobs.
    * @param opt.grows bytes that it adds at most; 0 for what must always be possible, as deleting
    * @throws FNA_ERR_FULL with nothing written, FNA_ERR_CLOSED, FNA_ERR_UNAVAILABLE where the disk fails
    */
   commit<T>(
-    work: (put: Put) => T,
+    work: (put: Put, group: number) => T,
     opt: { grows: number; signal?: AbortSignal; done?: (result: T) => void },
   ): Promise<T> {
     if (this.closed) return Promise.reject(new FnaError('FNA_ERR_CLOSED', 'the store is closed'))
@@ -169,7 +171,7 @@ export class Disk {
     if (jobs.length === 0) return
     try {
       // A child transaction is undone whole when something inside throws; a plain one would be committed nevertheless.
-      await this.root.childTransaction(() => execute(jobs))
+      await this.root.childTransaction(() => execute(jobs, ++this.groups))
       this.failure = undefined
     } catch (e) {
       this.failure = await this.explain(e)
@@ -214,11 +216,11 @@ interface Stats {
 }
 const pages = (s: PageCounts): number => s.treeBranchPageCount + s.treeLeafPageCount + s.overflowPages
 
-function execute(jobs: readonly Job[]): void {
+function execute(jobs: readonly Job[], group: number): void {
   for (const job of jobs) {
     const writes: (readonly [Table, Buffer, Uint8Array | null])[] = []
     try {
-      job.outcome = { result: job.work((table, key, value) => writes.push([table, key, value])) }
+      job.outcome = { result: job.work((table, key, value) => writes.push([table, key, value]), group) }
     } catch (error) {
       job.outcome = { error }
       continue
@@ -232,11 +234,12 @@ function execute(jobs: readonly Job[]): void {
 
 function settle(job: Job): void {
   const outcome = job.outcome!
-  if ('error' in outcome) return job.reject(outcome.error)
   try {
+    if ('error' in outcome) throw outcome.error
     job.done(outcome.result)
-  } finally {
     job.resolve(outcome.result)
+  } catch (error) {
+    job.reject(error)
   }
 }
 

@@ -4,11 +4,12 @@ export class FieldIndex {
 
   /** Names whose `field` is `value`, in no order. `all` gives every spec of the kind and is asked once per field. */
   names(kind: string, field: string, value: string, all: () => Iterable<readonly [string, object]>): Iterable<string> {
-    let fields = this.built.get(kind)
-    if (!fields) this.built.set(kind, (fields = new Map()))
+    const fields = this.built.get(kind) ?? new Map<string, Map<string, Set<string>>>()
+    this.built.set(kind, fields)
     let values = fields.get(field)
     if (!values) {
-      fields.set(field, (values = new Map()))
+      values = new Map()
+      fields.set(field, values)
       for (const [name, spec] of all()) insert(values, fieldOf(spec, field), name)
     }
     return values.get(value) ?? []
