@@ -1,7 +1,8 @@
 import { fnapError, isFnapError } from './errors.js'
 import { LIMITS } from './limits.js'
+import type { CommandFrom, Right } from './scalars.js'
 import { type Token, tokenize } from './tokens.js'
-import { type CommandFrom, parseValue, type Right } from './value-types.js'
+import { parseValue } from './value-types.js'
 import type { Form, Option, Word } from './verb-forms.js'
 import { findVerb, isFirstWord, type Verb } from './verbs.js'
 
@@ -28,10 +29,15 @@ export const isAgentForm = (command: Command): boolean =>
  * a line before login says nothing about them.
  */
 export function identifyCommand(line: string): Verb | null {
+  return findVerb(firstWords(line))?.verb ?? null
+}
+
+/** Up to three words as they stand, quotes included: a quoted word names no verb. Longer ones are cut off. */
+function firstWords(line: string): string[] {
   const words: string[] = []
   for (let at = 0; at < line.length && words.length < 3; ) {
-    if (line[at] === ' ') {
-      if (words.length === 0) return null
+    if (line.charCodeAt(at) === 0x20) {
+      if (at === 0) break
       at++
       continue
     }
@@ -40,7 +46,7 @@ export function identifyCommand(line: string): Verb | null {
     words.push(line.slice(at, Math.min(end, at + 32)))
     at = end
   }
-  return findVerb(words)?.verb ?? null
+  return words
 }
 
 /**
@@ -51,20 +57,13 @@ export function identifyCommand(line: string): Verb | null {
 export function parseCommand(line: string): Command {
   const bytes = line.length * 3 + 2 > LIMITS.line ? Buffer.byteLength(line) + 2 : 0
   if (bytes > LIMITS.authLine) throw fnapError('LINETOOLONG')
-  const verb = identifyCommand(line)
-  if (bytes > LIMITS.line && verb?.id !== 'AUTHENTICATE') throw fnapError('LINETOOLONG')
+  const words = firstWords(line)
+  const found = findVerb(words)
+  if (bytes > LIMITS.line && found?.verb.id !== 'AUTHENTICATE') throw fnapError('LINETOOLONG')
   const tokens = tokenize(line)
   if (tokens.length === 0) throw fnapError('SYNTAX', 'the line is empty')
-  const names: string[] = []
-  for (const token of tokens.slice(0, 3)) {
-    if (token.quoted) break
-    names.push(token.text)
-  }
-  const found = findVerb(names)
   if (!found) {
-    if (tokens.length === 1 && names.length === 1 && isFirstWord(names[0]!)) {
-      throw fnapError('SYNTAX', 'the command needs a noun, see HELP')
-    }
+    if (tokens.length === 1 && isFirstWord(words[0]!)) throw fnapError('SYNTAX', 'the command needs a noun, see HELP')
     throw fnapError('UNKNOWNCOMMAND')
   }
   const command = parseForms(found.verb, tokens.slice(found.length))

@@ -189,7 +189,6 @@ export function foldWord(word: string): string {
 const foldPhrase = (id: string): string => id.split(' ').map(foldWord).join(' ')
 const byPhrase: ReadonlyMap<string, Verb> = new Map(VERBS.map(v => [foldPhrase(v.id), v]))
 const byId: ReadonlyMap<string, Verb> = new Map(VERBS.map(v => [v.id, v]))
-/** Verbs that take a noun behind them, and how many commands begin so. */
 const firstWords: ReadonlySet<string> = new Set(VERBS.map(v => v.id.split(' ')[0]!))
 
 /** The verb of an id in canonical form. */
@@ -200,8 +199,9 @@ export const isFirstWord = (word: string): boolean => firstWords.has(foldWord(wo
 
 /** The verb that words begin with (the longest that fits), and how many of them are its name. */
 export function findVerb(words: readonly string[]): { readonly verb: Verb; readonly length: number } | null {
-  for (let length = Math.min(3, words.length); length > 0; length--) {
-    const verb = byPhrase.get(words.slice(0, length).map(foldWord).join(' '))
+  const folded = words.slice(0, 3).map(foldWord)
+  for (let length = folded.length; length > 0; length--) {
+    const verb = byPhrase.get(length === 1 ? folded[0]! : folded.slice(0, length).join(' '))
     if (verb) return { verb, length }
   }
   return null
