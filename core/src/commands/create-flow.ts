@@ -1,0 +1,98 @@
+import { fnapError, isEndpointLike } from './names.js'
+import type { FlowSpec } from '../contract/kinds.js'
+import type { Resource } from '../contract/store.js'
+import { condition, isTrue, same } from '../resources/conditions.js'
+import { step } from '../resources/steps.js'
+import { isAlias, aliasOf } from '../names/names.js'
+import { about } from './about.js'
+import { type Context, type Handler, managedNamespaceOf, patience, timeout, user, type Words } from './command.js'
+
+const WEEK_MS = 604_800_000
+
+/** Writes the intent and waits for the controller: queue, then names. */
+export const createFlow: Handler = {
+  id: 'CREATE FLOW',
+  run: async (cx, command) => {
+    const { kernel } = cx
+    const name = (command.args as Words)['flow'] as string
+    const ns = managedNamespaceOf(cx, name)
+    isEndpointLike(name)
+    if (name === kernel.config.host) throw fnapError('CONFLICT', 'that is the name of the agent itself')
+    if (kernel.resources.get('Namespace', name)) throw fnapError('CONFLICT', 'a namespace has that name')
+    const spec = specOf(cx, ns, command.options)
+    const broker = kernel.brokers.operated.get(spec.broker)
+    if (!broker) throw fnapError('BADVALUE', 'BROKER must name one of GET BROKERS')
+    if (spec.adopt !== undefined && !kernel.authorizer.isAdministrator(cx.subject)) {
+      throw fnapError('DENIED', 'TOPIC needs manage on the broker: it is for administrators')
+    }
+    await make(cx, name, spec, ns)
+    return `220 OK ${name}`
+  },
+}
+
+function specOf(cx: Context, ns: Resource<'Namespace'>, o: Words): FlowSpec {
+  const adopt = o['topic'] as string | undefined
+  const bytes = o['retentionBytes'] as number | undefined
+  return {
+    namespace: ns.name,
+    owner: user(cx),
+    broker: o['broker'] ?? ns.spec.broker,
+    ...(adopt === undefined ? {} : { adopt }),
+    queue: {
+      shards: o['shards'] ?? 1,
+      retentionMs: o['retention'] ?? WEEK_MS,
+      ...(bytes === undefined ? {} : { retentionBytes: bytes }),
+    },
+    visibility: o['visibility'] ?? 'private',
+    requests: o['requests'] ?? false,
+    onDelete: o['ondelete'] ?? o['onDelete'] ?? (adopt === undefined ? 'delete' : 'retain'),
+    about: about(o),
+  }
+}
+
+async function make(cx: Context, name: string, spec: FlowSpec, ns: Resource<'Namespace'>): Promise<void> {
+  const { resources } = cx.kernel
+  const existing = resources.get('Flow', name)
+  if (existing?.deleting !== undefined) throw fnapError('BUSY', 'the flow of that name is being deleted')
+  // While the work goes on the same command joins it; afterwards the name is taken.
+  if (existing && (isTrue(existing.status, 'Ready') || !same(existing.spec, spec))) {
+    throw fnapError('EXISTS', 'there is a flow of that name')
+  }
+  if (!existing) {
+    const most = ns.spec.quota?.flows
+    if (most !== undefined && resources.by('Flow', 'namespace', ns.name).length >= most) {
+      throw fnapError('QUOTA', '900 the namespace holds as many flows as its quota allows')
+    }
+    endAliases(cx, name)
+    await resources.create({ kind: 'Flow', name, spec, finalizers: ['fnaad/queue'], status: { conditions: [] } }, cx.call)
+    step('flow.create.stored')
+  }
+  await ready(cx, name)
+}
+
+/** Waits until a flow's queue and names exist. */
+export async function ready(cx: Context, name: string): Promise<void> {
+  const { resources } = cx.kernel
+  const outcome = await resources.until('Flow', name, f => {
+    if (!f) return { failed: 'gone' }
+    if (isTrue(f.status, 'Ready', f.generation)) return {}
+    const c = condition(f.status, 'Ready')
+    return c?.status === 'False' && (c.reason === 'QueueExists' || c.reason === 'QueueAbsent') ? { failed: c.reason } : undefined
+  }, patience(cx))
+  if (!outcome) throw timeout(name)
+  if (outcome.failed === undefined) return
+  await resources.delete('Flow', name, cx.call)
+  if (outcome.failed === 'QueueExists') {
+    throw fnapError('EXISTS', 'the broker has a queue of that name; TOPIC adopts an existing one')
+  }
+  throw fnapError('NOTFOUND', 'the broker has no queue as TOPIC names it')
+}
+
+/** A flow of that name ends the private aliases for it (hardening H11). */
+function endAliases(cx: Context, name: string): void {
+  for (const f of cx.kernel.resources.list('Flow')) {
+    if (!isAlias(f.name) || aliasOf(f.name) !== name) continue
+    for (const s of cx.kernel.resources.by('Subscription', 'local', f.name)) void cx.kernel.resources.delete('Subscription', s.name, cx.call)
+    void cx.kernel.resources.delete('Flow', f.name, cx.call)
+  }
+}

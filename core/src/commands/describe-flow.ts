@@ -1,0 +1,73 @@
+import { fnapError, parseEndpointName } from '@fnaa/protocol'
+import type { Resource } from '../contract/store.js'
+import { isAlias, namespaceOf, shown } from '../names/names.js'
+import { publicEndpoint } from '../names/registrar.js'
+import { condition } from '../resources/conditions.js'
+import type { Result } from '../server/session.js'
+import { aboutPairs } from './about.js'
+import { type Context, describe, flow, type Handler, item, type Words } from './command.js'
+
+/** Exactly four lines, in this order: clients of the author's kind count on them. */
+export const describeFlow: Handler = {
+  id: 'DESCRIBE FLOW',
+  run: (cx, command) => {
+    const name = (command.args as Words)['flow'] as string
+    const endpoint = parseEndpointName(name)
+    if (endpoint) return describeEndpoint(cx, name, endpoint.id, command.options)
+    const mine = cx.subject.type === 'user' && !namespaceOf(cx.kernel.resources, name)
+    if (mine && !isOwn(cx, name)) return cx.kernel.peers.relayDescribe(cx.subject.principals[0]!, name, command.options as Words, cx.call)
+    const f = flow(cx, name)
+    const broker = cx.kernel.brokers.of(f)
+    const { type, servers, topic } = publicEndpoint(f, broker, cx.kernel.registrar.agent)
+    const pairs = [
+      ['flow', shown(f.name)],
+      ['type', type],
+      ['topic', isAlias(f.name) ? shown(f.name) : topic],
+      ['server', servers.map(s => `${s.host}:${s.port}`).join(',')],
+    ] as const
+    const full = (command.options as Words)['full'] || (command.options as Words)['format'] === 'json'
+    return describe(item(full ? [...pairs, ...fullPairs(f)] : pairs, full ? { about: f.spec.about } : {}), command.options)
+  },
+}
+
+const isOwn = (cx: Context, name: string): boolean =>
+  cx.kernel.resources.get('Flow', `~${cx.subject.principals[0]!}/${name}`) !== undefined
+
+function fullPairs(f: Resource<'Flow'>) {
+  const ready = condition(f.status, 'Ready')
+  return [
+    ['namespace', f.spec.namespace],
+    ['owner', f.spec.owner],
+    ['broker', f.spec.broker],
+    ['visibility', f.spec.visibility],
+    ['requests', f.spec.requests],
+    ['shards', f.spec.queue.shards ?? 1],
+    ['retention', f.spec.queue.retentionMs === undefined ? undefined : `${Math.round(f.spec.queue.retentionMs / 1000)}s`],
+    ['retention-bytes', f.spec.queue.retentionBytes],
+    ['epoch', f.status.epoch],
+    ['state', ready?.status === 'True' ? 'ready' : (ready?.reason ?? 'creating')],
+    ['alias', isAlias(f.name) ? true : undefined],
+    ...aboutPairs(f.spec.about),
+  ] as const
+}
+
+/** `<id>.<flow>`: for its subscriber only, the session by its credential included. */
+function describeEndpoint(cx: Context, name: string, id: string, options: Words): Result {
+  const s = cx.kernel.resources.get('Subscriber', id)
+  const own =
+    s &&
+    `${id}.${s.spec.flow}` === name &&
+    (cx.subject.principals.includes(s.spec.peer) ||
+      cx.subject.principals.includes(s.spec.for) ||
+      cx.session.issued?.scope.key === s.uid)
+  if (!own || s.status.endpoint === undefined || s.status.phase === 'gone' || s.status.phase === 'revoked') {
+    throw fnapError('NOTFOUND', 'there is no such endpoint here, or it is not yours')
+  }
+  const pairs = [
+    ['flow', name],
+    ['type', s.status.endpoint.type],
+    ['topic', s.status.endpoint.queue],
+    ['server', s.status.endpoint.servers.join(',')],
+  ] as const
+  return describe(item(pairs), options)
+}

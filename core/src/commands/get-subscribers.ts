@@ -1,0 +1,52 @@
+import type { Kernel } from '../kernel.js'
+import type { Known } from '../federation/wish.js'
+import { flow, type Handler, item, list, need, type Words } from './command.js'
+
+/** Who reads our flow. */
+export const getSubscribers: Handler = {
+  id: 'GET SUBSCRIBERS',
+  run: async (cx, command) => {
+    const f = need(cx, 'manage', flow(cx, (command.args as Words)['flow'], { alias: false }))
+    const found = cx.kernel.resources.by('Subscriber', 'flow', f.name).filter(s => s.spec.generation > 0)
+    const lags = await Promise.all(found.map(s => lag(cx.kernel, s)))
+    return list(
+      found.map((s, i) => {
+        const l = cx.kernel.provider.limits(s)
+        const limit = [l.bytesPerSecond === undefined ? '' : `bytes=${l.bytesPerSecond}`, l.eventsPerSecond === undefined ? '' : `events=${l.eventsPerSecond}`].filter(Boolean).join(',')
+        return item(
+          [
+            ['subscriber', s.spec.id],
+            ['who', s.spec.for],
+            ['mode', s.spec.mode === 'auto' ? 'fnap' : s.spec.mode],
+            ['phase', s.status.phase],
+            ['lag-events', lags[i]?.events],
+            ['lag-ms', lags[i]?.ms],
+            ['limit', limit],
+            ['level', s.status.level],
+          ],
+          { peer: s.spec.peer, cut: s.status.cut, cause: s.spec.cause },
+        )
+      }),
+      command.options,
+    )
+  },
+}
+
+/** How far behind a subscriber is: from where it acknowledged last. */
+async function lag(k: Kernel, s: Known): Promise<{ events: number; ms: number } | undefined> {
+  const f = k.resources.get('Flow', s.spec.flow)
+  const c = { signal: AbortSignal.timeout(5_000) }
+  if (!f || s.spec.direction !== 'in' || (s.status.phase !== 'ready' && s.status.phase !== 'stopped')) return undefined
+  const position = await k.positions.get(s.uid, c)
+  if (!position) return undefined
+  const wire = await k.brokers.open(f, c)
+  try {
+    const source = await wire.source({ reader: `lag-${s.uid}`, epoch: 0, from: { at: 'position', position } }, c)
+    const { shards } = await source.lag(c)
+    await source.close()
+    const all = Object.values(shards)
+    return { events: all.reduce((n, x) => n + x.behind, 0), ms: Math.max(0, ...all.map(x => x.behindMs ?? 0)) }
+  } finally {
+    await wire.close()
+  }
+}

@@ -1,0 +1,66 @@
+import { randomBytes } from 'node:crypto'
+import { fnapError, mintId, type On } from '@fnaa/protocol'
+import type { Limits, Right } from '../contract/kinds.js'
+import type { Resource } from '../contract/store.js'
+import { iso } from '../resources/clock.js'
+import { type Context, flow, type Handler, namespace, need, type Words } from './command.js'
+
+/** The thing that a grant is on, where the caller manages it. */
+export function managed(cx: Context, on: On): On {
+  if (on.kind === 'Namespace') namespace(cx, on.name, 'manage')
+  else need(cx, 'manage', flow(cx, on.name, { alias: false }))
+  return on
+}
+
+/** The grant for exactly this who on this thing; there is at most one. */
+export const grantTo = (cx: Context, on: On, to: string): Resource<'Grant'> | undefined =>
+  cx.kernel.authorizer.grantsOn(on.kind, on.name).find(g => g.spec.to === to)
+
+export interface Gift {
+  readonly on: On
+  readonly to: string
+  readonly rights: readonly Right[]
+  readonly expires?: number
+  readonly limits?: Limits | 'none'
+  readonly request?: string
+}
+
+/** GRANT again adds rights and replaces EXPIRES and LIMIT. A bar on the same who is lifted. */
+export async function give(cx: Context, g: Gift): Promise<string> {
+  const { resources, authorizer, clock } = cx.kernel
+  const strong = g.rights.some(r => r === 'manage' || r === 'write')
+  if (strong && (g.to === '*' || g.to === 'anonymous')) throw fnapError('BADVALUE', 'manage and write are never granted to * or anonymous')
+  if (g.expires !== undefined && g.expires <= clock.now()) throw fnapError('BADVALUE', 'EXPIRES must lie ahead')
+  void authorizer
+  for (const bar of resources.list('Grant')) {
+    const same = bar.spec.deny === true && bar.spec.on.kind === g.on.kind && bar.spec.on.name === g.on.name
+    if (same && (bar.spec.to === g.to || g.to.endsWith(`@${bar.spec.to.replace(/^\*@/, '')}`))) await resources.delete('Grant', bar.name, cx.call, bar.uid)
+  }
+  const rest = {
+    ...(g.expires === undefined ? {} : { expires: iso(g.expires) }),
+    ...(g.limits === undefined || g.limits === 'none' ? {} : { limits: g.limits }),
+    ...(g.request === undefined ? {} : { request: g.request }),
+  }
+  const known = grantTo(cx, g.on, g.to)
+  const name = known?.name ?? mintId(randomBytes(16))
+  if (known) {
+    const rights = [...new Set([...known.spec.rights, ...g.rights])]
+    await resources.update('Grant', name, n => ({ spec: { on: n.spec.on, to: n.spec.to, rights, ...rest } }), cx.call)
+  } else {
+    const spec = { on: g.on, to: g.to, rights: [...g.rights], ...rest }
+    await resources.create({ kind: 'Grant', name, spec, finalizers: [], status: { conditions: [] } }, cx.call)
+  }
+  return name
+}
+
+export const grant: Handler = {
+  id: 'GRANT',
+  run: async (cx, command) => {
+    const a = command.args as Words
+    const o = command.options as Words
+    const on = managed(cx, a['on'] as On)
+    const name = await give(cx, { on, to: a['who'], rights: a['rights'], expires: o['expires'], limits: o['limit'] })
+    cx.kernel.audit.write({ what: 'grant', who: cx.subject.principals[0]!, on: `${on.kind} ${on.name}`, detail: `${(a['rights'] as string[]).join(',')} to ${a['who']}` })
+    return `220 OK ${name}`
+  },
+}

@@ -1,0 +1,57 @@
+import { fnapError } from '@fnaa/protocol'
+import type { Resource } from '../contract/store.js'
+import { isTombstone } from '../federation/wish.js'
+import { administrator, type Context, describe, type Handler, item, list, type Words } from './command.js'
+
+const row = (cx: Context, p: Resource<'Peer'>) =>
+  item(
+    [
+      ['peer', p.name],
+      ['level', p.status.level],
+      ['blocked', p.spec.blocked ?? false],
+      ['subscriptions', cx.kernel.resources.by('Subscriber', 'peer', p.name).filter(s => !isTombstone(s)).length],
+    ],
+    { keys: p.status.keys, address: p.status.address, quota: p.spec.quota },
+  )
+
+export const getPeers: Handler = {
+  id: 'GET PEERS',
+  run: (cx, command) => {
+    administrator(cx)
+    return list(cx.kernel.resources.list('Peer').map(p => row(cx, p)), command.options)
+  },
+}
+
+export const describePeer: Handler = {
+  id: 'DESCRIBE PEER',
+  run: (cx, command) => {
+    administrator(cx)
+    const p = cx.kernel.resources.get('Peer', (command.args as Words)['domain'])
+    if (!p) throw fnapError('NOTFOUND', 'this agent has not met that domain')
+    return describe(row(cx, p), command.options)
+  },
+}
+
+/** BLOCKED yes cuts the domain off at once: sessions, subscribers, and its next login. */
+export const updatePeer: Handler = {
+  id: 'UPDATE PEER',
+  run: async (cx, command) => {
+    administrator(cx)
+    const domain = (command.args as Words)['domain'] as string
+    const o = command.options as Words
+    const { resources, provider, sessions } = cx.kernel
+    const change = {
+      ...(o['blocked'] === undefined ? {} : { blocked: o['blocked'] as boolean }),
+      ...(o['quota'] === undefined ? {} : { quota: o['quota'] }),
+    }
+    if (resources.get('Peer', domain)) await resources.update('Peer', domain, p => ({ spec: { ...p.spec, ...change } }), cx.call)
+    else await resources.create({ kind: 'Peer', name: domain, spec: change, finalizers: [], status: { conditions: [] } }, cx.call)
+    if (o['trust'] !== undefined) cx.kernel.audit.write({ what: 'trust', who: cx.subject.principals[0]!, on: domain })
+    if (o['blocked'] === true) {
+      sessions.cut(s => s.identity?.type === 'domain' && s.identity.principal === domain)
+      const flows = new Set(resources.by('Subscriber', 'peer', domain).map(s => s.spec.flow))
+      await Promise.all([...flows].map(f => provider.enforce(f, 'the domain is blocked', cx.call)))
+    }
+    return `220 OK ${domain}`
+  },
+}

@@ -1,0 +1,90 @@
+import { fnapError, parseEndpointName } from '@fnaa/protocol'
+import type { Resource } from '../contract/store.js'
+import { shown } from '../names/names.js'
+import type { Result } from '../server/session.js'
+import { type Context, describe, type Handler, item, list, patience, timeout, type Words } from './command.js'
+
+const owns = (cx: Context, p: Resource<'Processor'>): boolean =>
+  cx.subject.type === 'user' && (p.spec.owner === cx.subject.principals[0] || cx.kernel.authorizer.isAdministrator(cx.subject))
+
+function one(cx: Context, idOrEndpoint: string): Resource<'Processor'> {
+  const id = parseEndpointName(idOrEndpoint)?.id ?? idOrEndpoint
+  const p = cx.kernel.resources.get('Processor', id)
+  if (!p || !owns(cx, p)) throw fnapError('NOTFOUND', 'there is no such processor of yours')
+  return p
+}
+
+/** One that a subscription owns is steered through the subscription. */
+function free(cx: Context, id: string): Resource<'Processor'> {
+  const p = one(cx, id)
+  if (p.owner !== undefined) throw fnapError('CONFLICT', 'a subscription owns the processor: use PAUSE, RESUME, STOP SUBSCRIPTION')
+  return p
+}
+
+const ends = (names: readonly string[]) => names.map(n => shown(n)).join(',')
+const row = (cx: Context, p: Resource<'Processor'>) =>
+  [
+    ['processor', p.name],
+    ['type', p.spec.type],
+    ['phase', cx.kernel.processors.phaseOf(p.name) ?? p.status.phase ?? p.spec.desired],
+    ['sources', ends(p.spec.sources)],
+    ['sinks', ends(p.spec.sinks)],
+  ] as const
+
+export const getProcessors: Handler = {
+  id: 'GET PROCESSORS',
+  run: (cx, command) => list(cx.kernel.resources.list('Processor').filter(p => owns(cx, p)).map(p => item(row(cx, p))), command.options),
+}
+
+export const describeProcessor: Handler = {
+  id: 'DESCRIBE PROCESSOR',
+  run: (cx, command) => {
+    const p = one(cx, (command.args as Words)['id'])
+    const s = cx.kernel.processors.status(p.name)
+    return describe(
+      item(
+        [...row(cx, p), ['epoch', p.status.epoch], ['lag-events', s?.rates?.['behind']], ['lag-ms', s?.rates?.['behindMs']], ['rate', s?.rates?.['eventsPerSecond']], ['error', s?.error ?? p.status.error]],
+        { rates: s?.rates, owner: p.spec.owner },
+      ),
+      command.options,
+    )
+  },
+}
+
+async function steer(cx: Context, id: string, desired: 'run' | 'pause' | 'stop'): Promise<Result> {
+  const p = free(cx, id)
+  await cx.kernel.resources.update('Processor', p.name, n => ({ spec: { ...n.spec, desired } }), cx.call)
+  const want = desired === 'run' ? 'running' : desired === 'pause' ? 'paused' : 'stopped'
+  const done = await cx.kernel.resources.until('Processor', p.name, n => (!n || n.status.phase === want ? true : undefined), patience(cx))
+  if (!done) throw timeout(p.name)
+  return `220 OK ${p.name}`
+}
+
+const steering = (verb: string, desired: 'run' | 'pause' | 'stop'): Handler => ({
+  id: `${verb} PROCESSOR`,
+  run: (cx, command) => steer(cx, (command.args as Words)['id'], desired),
+})
+export const processorSteering = [steering('PAUSE', 'pause'), steering('RESUME', 'run'), steering('STOP', 'stop')]
+
+export const deleteProcessor: Handler = {
+  id: 'DELETE PROCESSOR',
+  run: async (cx, command) => {
+    const p = free(cx, (command.args as Words)['id'])
+    await cx.kernel.processors.remove(p.name, { signal: patience(cx) })
+    return `220 OK ${p.name}`
+  },
+}
+
+/** From the manifests of what is loaded, and nothing else. */
+export const getProcessorTypes: Handler = {
+  id: 'GET PROCESSOR TYPES',
+  run: (cx, command) => {
+    const range = ([low, high]: readonly [number, number]) => (low === high ? String(low) : `${low}-${high >= 1000 ? 'n' : high}`)
+    return list(
+      cx.kernel.processors.types.map(t =>
+        item([['processor-type', t.type], ['verbs', t.verbs.join(',')], ['sources', range(t.arity.sources)], ['sinks', range(t.arity.sinks)]]),
+      ),
+      command.options,
+    )
+  },
+}

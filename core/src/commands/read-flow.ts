@@ -1,0 +1,31 @@
+import { type CommandFrom, fnapError } from '@fnaa/protocol'
+import { readBatches } from '../data/read-batches.js'
+import { readLines } from '../data/read-lines.js'
+import { target } from '../data/target.js'
+import type { Handler, Words } from './command.js'
+
+export interface ReadOptions {
+  readonly from: CommandFrom | undefined
+  readonly max: number | undefined
+  readonly follow: boolean
+  readonly codecs: readonly string[] | undefined
+  readonly epoch: number | undefined
+}
+
+/** The outcome is decided before `220 DATA` or `220 STREAM`: no error can come after it. */
+export const readFlow: Handler = {
+  id: 'READ FLOW',
+  run: (cx, command) => {
+    const o = command.options as Words
+    const t = target(cx, (command.args as Words)['flow'], 'read')
+    if (t.flow.status.queue === undefined) throw fnapError('UNAVAILABLE', 'the queue of the flow is not ready')
+    const options: ReadOptions = {
+      from: o['from'],
+      max: o['max'],
+      follow: o['follow'] === true,
+      codecs: o['codecs'],
+      epoch: o['epoch'],
+    }
+    return o['format'] === 'batch' ? readBatches(cx, t, options) : readLines(cx, t, options)
+  },
+}

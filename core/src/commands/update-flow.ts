@@ -1,0 +1,38 @@
+import { fnapError } from '@fnaa/protocol'
+import type { FlowSpec } from '../contract/kinds.js'
+import { about } from './about.js'
+import { flow, type Handler, need, type Words } from './command.js'
+import { ready } from './create-flow.js'
+
+export const updateFlow: Handler = {
+  id: 'UPDATE FLOW',
+  run: async (cx, command) => {
+    const { kernel } = cx
+    const o = command.options as Words
+    const f = need(cx, 'manage', flow(cx, (command.args as Words)['flow'], { alias: false }))
+    const owner = o['owner'] as string | undefined
+    if (owner !== undefined && !/^[^*@]+@/.test(owner)) throw fnapError('BADVALUE', 'OWNER is one user: user@domain')
+    if (o['shards'] !== undefined && o['shards'] < (f.spec.queue.shards ?? 1)) {
+      throw fnapError('CONFLICT', 'SHARDS can only grow: events keep their order inside one')
+    }
+    const set = (s: FlowSpec): FlowSpec => ({
+      ...s,
+      owner: owner ?? s.owner,
+      visibility: o['visibility'] ?? s.visibility,
+      requests: o['requests'] ?? s.requests,
+      onDelete: o['ondelete'] ?? o['onDelete'] ?? s.onDelete,
+      queue: {
+        ...s.queue,
+        ...(o['shards'] === undefined ? {} : { shards: o['shards'] }),
+        ...(o['retention'] === undefined ? {} : { retentionMs: o['retention'] }),
+        ...(o['retentionBytes'] === undefined ? {} : { retentionBytes: o['retentionBytes'] }),
+      },
+      about: about(o, s.about),
+    })
+    await kernel.resources.update('Flow', f.name, now => ({ spec: set(now.spec) }), cx.call)
+    await ready(cx, f.name)
+    // A narrower visibility, or another owner, ends what stood on it (hardening H7).
+    await kernel.provider.enforce(f.name, 'visibility or owner changed', cx.call)
+    return `220 OK ${f.name}`
+  },
+}

@@ -1,0 +1,23 @@
+import { flow, type Handler, need, type Words } from './command.js'
+import { subscribersOf } from './subscriber-of.js'
+
+export const updateSubscriber: Handler = {
+  id: 'UPDATE SUBSCRIBER',
+  run: async (cx, command) => {
+    const { flow: name, who } = command.args as Words
+    const limit = (command.options as Words)['limit']
+    const f = need(cx, 'manage', flow(cx, name, { alias: false }))
+    for (const s of subscribersOf(cx.kernel, f.name, who)) {
+      await cx.kernel.resources.update(
+        'Subscriber',
+        s.name,
+        n => {
+          const { limits: _old, ...spec } = n.spec
+          return { spec: limit === 'none' ? spec : { ...spec, limits: limit } }
+        },
+        cx.call,
+      )
+    }
+    return `220 OK ${who}`
+  },
+}

@@ -1,0 +1,61 @@
+import { readFile } from 'node:fs/promises'
+import { extname, resolve } from 'node:path'
+import { pathToFileURL } from 'node:url'
+import { FnaError } from '../contract/errors.js'
+import type { Config, ConfigAt, ConfigExport } from './define.js'
+import { defaultConfig } from './yaml.js'
+
+export interface LoadedConfig {
+  readonly config: Config
+  /** Absolute path, for messages and for resolving modules that the config names. */
+  readonly file: string
+  /** The text, so that an error can say line and column. */
+  readonly source: string
+}
+
+/**
+ * Loads a config on any supported Node without a build step of the operator's. `.ts` goes through jiti, `.js`/`.mjs`
+ * are imported, `.yaml`/`.yml`/`.json` are data over the default set of plugins.
+ * @throws FNA_ERR_CONFIG with the file's path where it cannot be read, parsed or evaluated
+ */
+export async function loadConfig(path: string, at: ConfigAt = {}): Promise<LoadedConfig> {
+  const file = resolve(path)
+  let source: string
+  try {
+    source = await readFile(file, 'utf8')
+  } catch (e) {
+    const why = (e as NodeJS.ErrnoException).code === 'ENOENT' ? 'there is no such file' : (e as Error).message
+    throw new FnaError('FNA_ERR_CONFIG', `config ${file}: ${why}`, { cause: e })
+  }
+  const exported = await evaluate(file, source)
+  const config = typeof exported === 'function' ? await exported(at) : exported
+  if (typeof config !== 'object' || config === null) {
+    throw new FnaError('FNA_ERR_CONFIG', `config ${file}: its default export must be what defineConfig returns`)
+  }
+  return { config, file, source }
+}
+
+async function evaluate(file: string, source: string): Promise<ConfigExport> {
+  try {
+    switch (extname(file)) {
+      case '.ts':
+      case '.mts':
+        return await importTypescript(file)
+      case '.yaml':
+      case '.yml':
+      case '.json':
+        return defaultConfig(source, file)
+      default:
+        return ((await import(pathToFileURL(file).href)) as { default: ConfigExport }).default
+    }
+  } catch (e) {
+    if (e instanceof Error && (e as { code?: string }).code === 'FNA_ERR_CONFIG') throw e
+    throw new FnaError('FNA_ERR_CONFIG', `config ${file}: ${(e as Error).message}`, { cause: e })
+  }
+}
+
+async function importTypescript(file: string): Promise<ConfigExport> {
+  const { createJiti } = await import('jiti')
+  const jiti = createJiti(file, { interopDefault: true, tryNative: false, moduleCache: false })
+  return (await jiti.import(file, { default: true })) as ConfigExport
+}

@@ -1,0 +1,59 @@
+/** JSON Schema of the config, without its plugins: each of those brings its own. */
+const strings = { type: 'array', items: { type: 'string', minLength: 1 } } as const
+const seconds = { type: 'integer', minimum: 1, maximum: 315_360_000 } as const
+const count = { type: 'integer', minimum: 0, maximum: 10_000_000 } as const
+const object = (properties: object, required: readonly string[] = []) => ({
+  type: 'object',
+  additionalProperties: false,
+  properties,
+  required,
+})
+const DOMAIN = '^([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\\.)+[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$'
+const domain = { type: 'string', maxLength: 253, pattern: DOMAIN } as const
+
+export const CONFIG_SCHEMA = object(
+  {
+    host: domain,
+    domains: { type: 'array', items: domain, minItems: 1 },
+    listen: { type: 'array', minItems: 1, items: { type: 'string', pattern: '^(tcp|tls)://(\\[[0-9a-fA-F:.]+\\]|[^:/]+):[0-9]{1,5}$' } },
+    advertise: { type: 'string', pattern: '^[^:]+:[0-9]{1,5}$' },
+    addresses: strings,
+    data: { type: 'string', minLength: 1 },
+    tls: {
+      oneOf: [
+        object({ cert: { type: 'string' }, key: { type: 'string' }, ca: { type: 'string' } }, ['cert', 'key']),
+        object({ development: { type: 'string' } }, ['development']),
+      ],
+    },
+    namespaces: {
+      type: 'array',
+      items: { oneOf: [domain, object({ name: domain, owner: { type: 'string' }, broker: { type: 'string' } }, ['name'])] },
+    },
+    administrators: strings,
+    resolver: object({ servers: { ...strings, minItems: 1 }, trustAd: { type: 'boolean' } }, ['servers']),
+    trust: object({ levels: { type: 'array', items: { enum: ['dnssec', 'pkix'] } }, dns: { type: 'array', items: domain } }),
+    network: object({ allow: strings }),
+    publishEndpoints: { type: 'boolean' },
+    limits: object({
+      connections: count,
+      unauthenticated: count,
+      perAddress: count,
+      loginSeconds: seconds,
+      lineSeconds: seconds,
+      idleSeconds: seconds,
+      stalledSeconds: seconds,
+      linesPerSecond: count,
+    }),
+    federation: object({
+      lease: seconds,
+      grace: seconds,
+      tombstone: seconds,
+      unknownTombstone: seconds,
+      pollPending: seconds,
+      poll: seconds,
+      rotation: seconds,
+    }),
+    log: object({ level: { enum: ['debug', 'info', 'warn', 'error', 'silent'] } }),
+  },
+  ['host', 'domains', 'listen', 'data'],
+)

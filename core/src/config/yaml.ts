@@ -1,0 +1,54 @@
+import { dirname, resolve } from 'node:path'
+import { pathToFileURL } from 'node:url'
+import { createRequire } from 'node:module'
+import { FnaError } from '../contract/errors.js'
+import type { AnyPlugin } from '../contract/plugin.js'
+import type { Config, ConfigAt } from './define.js'
+
+/** A plugin in a data file: the package that has the factory, and its options. */
+interface PluginEntry {
+  readonly use: string
+  readonly id?: string
+  readonly options?: object
+}
+type DataConfig = Omit<Config, 'plugins'> & { readonly plugins: readonly PluginEntry[] }
+
+/**
+ * A config as data: the same options, and `plugins` as a list of `use: <package>`, `id`, `options`. The package's
+ * default export is the factory. Data cannot compute, so nothing in it is taken from {@link ConfigAt}.
+ * @throws FNA_ERR_CONFIG with line and column where the text does not parse
+ */
+export async function defaultConfig(source: string, file: string): Promise<(at: ConfigAt) => Promise<Config>> {
+  const { parseDocument } = await import('yaml')
+  const document = parseDocument(source, { prettyErrors: true })
+  const [error] = document.errors
+  if (error) {
+    const at = error.linePos?.[0]
+    throw new FnaError('FNA_ERR_CONFIG', `config ${file}:${at?.line ?? 1}:${at?.col ?? 1}: ${error.message}`)
+  }
+  const data = document.toJS() as DataConfig
+  return async () => ({
+    ...data,
+    data: resolve(dirname(file), data.data ?? '.fnaad'),
+    plugins: await Promise.all((data.plugins ?? []).map((p, i) => fromEntry(p, i, file))),
+  })
+}
+
+async function fromEntry(entry: PluginEntry, index: number, file: string): Promise<AnyPlugin> {
+  if (typeof entry?.use !== 'string') {
+    throw new FnaError('FNA_ERR_CONFIG', `config ${file}: plugins.${index}.use must name a package`)
+  }
+  let path: string
+  try {
+    path = createRequire(file).resolve(entry.use)
+  } catch (e) {
+    throw new FnaError('FNA_ERR_CONFIG', `config ${file}: plugins.${index}.use: ${entry.use} is not installed beside it`, {
+      cause: e,
+    })
+  }
+  const module = (await import(pathToFileURL(path).href)) as { default?: (o: object, i: object) => AnyPlugin }
+  if (typeof module.default !== 'function') {
+    throw new FnaError('FNA_ERR_CONFIG', `config ${file}: plugins.${index}.use: ${entry.use} has no factory as default export`)
+  }
+  return module.default(entry.options ?? {}, entry.id === undefined ? {} : { id: entry.id })
+}

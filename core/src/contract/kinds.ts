@@ -1,0 +1,187 @@
+import type { From } from '@fnaa/protocol'
+import type { Endpoint, QueueSpec } from './broker.js'
+import type { Json } from './common.js'
+
+export interface About {
+  readonly title?: string
+  readonly description?: string
+  readonly schema?: string
+  readonly contact?: string
+  readonly tags?: readonly string[]
+}
+/** Rates per second; absent means unlimited. */
+export interface Limits {
+  readonly bytesPerSecond?: number
+  readonly eventsPerSecond?: number
+}
+export interface Condition {
+  readonly type: string
+  readonly status: 'True' | 'False' | 'Unknown'
+  /** One CamelCase word. */
+  readonly reason: string
+  readonly message?: string
+  /** The generation of the spec that this speaks of. */
+  readonly generation: number
+  /** RFC 3339. */
+  readonly since: string
+}
+export interface Conditions {
+  readonly conditions: readonly Condition[]
+}
+export type Right = 'describe' | 'read' | 'write' | 'subscribe' | 'manage'
+export type Mode = 'auto' | 'copy' | 'direct' | 'fnap'
+
+export interface NamespaceSpec {
+  readonly owner: string
+  readonly broker: string
+  readonly zone: string
+  readonly agent?: string
+  readonly quota?: { readonly flows?: number; readonly subscribers?: number }
+  readonly about?: About
+}
+export interface FlowSpec {
+  readonly namespace: string
+  readonly owner: string
+  readonly broker: string
+  /** An existing queue (`TOPIC`), adopted and never deleted with the flow. */
+  readonly adopt?: string
+  readonly queue: QueueSpec
+  readonly visibility: 'public' | 'listed' | 'private'
+  readonly requests: boolean
+  readonly onDelete: 'delete' | 'retain'
+  readonly about?: About
+}
+export interface FlowStatus extends Conditions {
+  readonly queue?: string
+  /** The controller saw that there was no such queue before it made one: what is there now is ours. */
+  readonly absentSeen?: boolean
+  readonly epoch?: string
+  readonly dns?: string
+}
+export interface SubscriptionSpec {
+  readonly direction: 'in' | 'out'
+  readonly source: string
+  readonly local: string
+  /** A name outside our namespaces: a private alias of `for` (thesis transcript T12). */
+  readonly alias?: boolean
+  readonly from: From
+  readonly mode: Mode
+  readonly filter?: string
+  readonly for: string
+  readonly reason?: string
+  readonly desired: 'run' | 'pause' | 'stop' | 'end'
+  /** The GEN of the next word to the provider; rises with every new wish (federation rule 2). */
+  readonly wish: number
+  readonly rotate?: boolean
+}
+export interface SubscriptionStatus extends Conditions {
+  readonly phase: 'resolving' | 'requested' | 'pending' | 'starting' | 'active' | 'paused' | 'stopped' | 'revoked' | 'failed'
+  /** The domain that the provider proved; kept from the first agreement on (hardening H12). */
+  readonly peer?: string
+  readonly level?: string
+  readonly endpoint?: Endpoint
+  /** `<id>.<flow>`. */
+  readonly name?: string
+  readonly sourceEpoch?: string
+  /** RFC 3339. */
+  readonly renewBy?: string
+  readonly gaps?: number
+  readonly origins?: readonly string[]
+  readonly error?: string
+  /** What the provider said when it cut us off. */
+  readonly receipt?: string
+  /** The wish that the provider has last agreed to. */
+  readonly agreed?: number
+}
+export interface SubscriberSpec {
+  readonly flow: string
+  readonly direction: 'in' | 'out'
+  /** The authenticated domain to which this ID belongs (hardening H1). */
+  readonly peer: string
+  readonly id: string
+  readonly generation: number
+  readonly for: string
+  readonly from: From
+  readonly mode: Mode
+  readonly principal?: string
+  readonly filter?: string
+  readonly reason?: string
+  readonly limits?: Limits
+  readonly desired: 'run' | 'stop' | 'revoked' | 'gone'
+  readonly cause?: { readonly by: string; readonly at: string; readonly reason: string }
+}
+export interface SubscriberStatus extends Conditions {
+  readonly phase: 'pending' | 'preparing' | 'ready' | 'stopped' | 'revoked' | 'gone'
+  readonly endpoint?: Endpoint
+  readonly leaseUntil?: string
+  readonly feed?: string
+  /** The receipt: what was cut, when (RFC 3339), or `pending`. */
+  readonly cut?: Readonly<Record<string, string>>
+  readonly level?: string
+  /** When this tombstone may be forgotten (RFC 3339). */
+  readonly forget?: string
+}
+
+/** Kinds of resources: intent in `spec`, what the controller saw in `status`. */
+export interface Kinds {
+  Namespace: { spec: NamespaceSpec; status: Conditions }
+  Flow: { spec: FlowSpec; status: FlowStatus }
+  Subscription: { spec: SubscriptionSpec; status: SubscriptionStatus }
+  Subscriber: { spec: SubscriberSpec; status: SubscriberStatus }
+  Processor: {
+    spec: {
+      readonly type: string
+      readonly owner: string
+      readonly sources: readonly string[]
+      readonly sinks: readonly string[]
+      readonly from: From
+      readonly config: Json
+      readonly runtime: string
+      readonly desired: 'run' | 'pause' | 'stop'
+    }
+    status: Conditions & { readonly epoch: number; readonly phase?: string; readonly error?: string }
+  }
+  Grant: {
+    spec: {
+      readonly on: { readonly kind: 'Namespace' | 'Flow'; readonly name: string }
+      readonly to: string
+      readonly rights: readonly Right[]
+      readonly expires?: string
+      readonly request?: string
+      readonly limits?: Limits
+      /** The bar of hardening H7: who came by visibility and was removed stays out until a GRANT. */
+      readonly deny?: boolean
+    }
+    status: Conditions
+  }
+  Access: {
+    spec: { readonly flow: string; readonly who: string; readonly label: string; readonly right: 'read' | 'write'; readonly turn: number }
+    status: Conditions & { readonly endpoint?: Endpoint; readonly cut?: Readonly<Record<string, string>> }
+  }
+  Request: {
+    spec: {
+      readonly flow: string
+      readonly peer: string
+      readonly for: string
+      readonly subscription: string
+      readonly direction: 'in' | 'out'
+      readonly reason?: string
+      readonly firstContact: boolean
+      readonly level: string
+      readonly key?: string
+      readonly since: string
+      readonly decision?: { readonly approved: boolean; readonly by: string; readonly at: string; readonly reason?: string }
+    }
+    status: Conditions & { readonly grant?: string }
+  }
+  Peer: {
+    spec: { readonly blocked?: boolean; readonly quota?: { readonly subscriptions?: number } }
+    status: Conditions & {
+      readonly level?: string
+      readonly keys?: readonly { readonly selector: string; readonly fingerprint: string; readonly seen: string }[]
+      readonly address?: string
+      readonly backoffUntil?: string
+    }
+  }
+  Agent: { spec: { readonly namespace: string; readonly runtime: string; readonly config: Json }; status: Conditions & { readonly address?: string } }
+}

@@ -1,0 +1,74 @@
+import type { Batch, From, Position } from '@fnaa/protocol'
+import type { Call, Json, Service } from './common.js'
+import type { Credential, Endpoint } from './broker.js'
+import type { Kinds } from './kinds.js'
+
+export interface Port {
+  readonly name: string
+  readonly endpoint: Endpoint
+  /** Key into the secrets that travel beside the run. */
+  readonly secret?: string
+  readonly from?: From
+  /** Where the driver is: a module specifier, or a file URL that the kernel resolved. */
+  readonly driver: string
+  readonly foreign: boolean
+}
+
+/** One run of a processor. A higher epoch replaces, a lower one is refused (federation rule 8). */
+export interface Run {
+  readonly id: string
+  readonly epoch: number
+  /** A module specifier (its default export is a {@link Program}), or `grpc://…` of a foreign processor. */
+  readonly program: string
+  readonly config: Json
+  readonly sources: readonly Port[]
+  readonly sinks: readonly Port[]
+  readonly desired: 'run' | 'pause'
+  readonly guarantee: 'at-least-once' | 'exactly-once'
+  /** How the host resolves and what its address guard lets through: the agent's own rules. */
+  readonly network: { readonly servers: readonly string[]; readonly trustAd: boolean; readonly allow: readonly string[] }
+}
+
+/** What a processor type adds to the one engine: to which sinks a batch goes. The engine does the rest. */
+export interface Program {
+  /** Indices of the sinks for a batch of source `source`; `all` is every sink. */
+  route(config: Json): (batch: Batch, source: number) => readonly number[] | 'all'
+}
+
+export interface ProcessorSupports {
+  readonly type: string
+  readonly verbs: readonly string[]
+  readonly sources: readonly [number, number]
+  readonly sinks: readonly [number, number]
+}
+export interface ProcessorType extends Service {
+  readonly type: string
+  readonly verbs: readonly string[]
+  readonly arity: { readonly sources: readonly [number, number]; readonly sinks: readonly [number, number] }
+  /** Pure. */
+  plan(spec: Kinds['Processor']['spec']): { readonly program: string; readonly config: Json }
+}
+
+export interface RunStatus {
+  readonly id: string
+  readonly epoch: number
+  readonly phase: 'starting' | 'running' | 'paused' | 'failed' | 'gone'
+  readonly error?: string
+  readonly positions?: Readonly<Record<string, Position>>
+  /** Counters and lag: `events`, `bytes`, `behind`, `behindMs`, `gaps`, `raw`, `rebatched`, `decoded`. */
+  readonly rates?: Readonly<Record<string, number>>
+  /** Epoch of the source's queue. */
+  readonly sourceEpoch?: string
+}
+
+export interface RuntimeSupports {
+  readonly isolation: 'process' | 'pod'
+}
+export interface RuntimeService extends Service {
+  /** Idempotent. `paused` keeps the processor and its position. @throws FNA_ERR_FENCED for a lower epoch */
+  ensure(run: Run, secrets: Readonly<Record<string, Credential>>, c: Call): Promise<void>
+  /** Resolves when it no longer reads or writes. */
+  remove(id: string, epoch: number, c: Call): Promise<'removed' | 'absent'>
+  /** All runs: first a full picture, then changes. A run whose host died is reported `gone`. */
+  status(c: Call): AsyncIterable<RunStatus>
+}

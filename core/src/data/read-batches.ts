@@ -1,0 +1,225 @@
+import {
+  type Batch,
+  encodeBatch,
+  encodeDataHead,
+  encodeFrame,
+  type FnapError,
+  fnapError,
+  type Frame,
+  FrameReader,
+  type From,
+  LIMITS,
+  type Position,
+} from '@fnaa/protocol'
+import type { Context } from '../commands/command.js'
+import type { ReadOptions } from '../commands/read-flow.js'
+import type { Source, Wire } from '../contract/broker.js'
+import { toFnapError } from '../server/errors.js'
+import type { Result, Session } from '../server/session.js'
+import { Rate } from './rate.js'
+import { isGap } from './read-lines.js'
+import { fromOf, type Target } from './target.js'
+
+const HEARTBEAT_MS = 5_000
+const WINDOW = 1 << 20
+const MOST_WINDOW = 64 << 20
+
+/** READ as frames: batches go through as they are; the client gives credit, and acknowledges. */
+export async function readBatches(cx: Context, t: Target, o: ReadOptions): Promise<Result> {
+  if (o.epoch !== undefined && t.subscriber) {
+    if (!(await cx.kernel.positions.fence(t.subscriber.uid, o.epoch, cx.call))) {
+      throw fnapError('STALE', 'a run with a higher EPOCH reads this endpoint')
+    }
+    cx.kernel.provider.fence(t.subscriber.uid, cx.session)
+  }
+  const wire = await cx.kernel.brokers.open(t.flow, cx.call)
+  const stored = t.subscriber ? await cx.kernel.positions.get(t.subscriber.uid, cx.call) : null
+  return { stream: session => new BatchStream(cx, t, o, wire, stored).run(session) }
+}
+
+/** One stream of frames to one reader. */
+class BatchStream {
+  readonly #cx: Context
+  readonly #t: Target
+  readonly #o: ReadOptions
+  readonly #wire: Wire
+  readonly #stored: Position | null
+  readonly #frames = new FrameReader()
+  readonly #stop = new AbortController()
+  #window = WINDOW
+  #credit: (() => void) | null = null
+  #position: ((p: Position) => void) | null = null
+  #epoch = ''
+  #ended = false
+  #finish: (() => void) | null = null
+  #failure: FnapError | null = null
+
+  constructor(cx: Context, t: Target, o: ReadOptions, wire: Wire, stored: Position | null) {
+    this.#cx = cx
+    this.#t = t
+    this.#o = o
+    this.#wire = wire
+    this.#stored = stored
+  }
+
+  async run(session: Session): Promise<void> {
+    const signal = AbortSignal.any([session.gone.signal, this.#stop.signal])
+    const { subject, kernel } = this.#cx
+    const untrack = kernel.provider.track({ session, flow: this.#t.flow.name, right: 'read', subject, name: this.#t.name })
+    let source: Source | null = null
+    const client = new Promise<void>(resolve => {
+      this.#finish = resolve
+      session.gone.signal.addEventListener('abort', () => resolve(), { once: true })
+    })
+    try {
+      const first = this.#o.from?.at === 'position' ? new Promise<Position>(resolve => (this.#position = resolve)) : null
+      session.write('220 STREAM\r\n')
+      session.take({ bytes: chunk => this.#onBytes(session, chunk) })
+      const from = first ? ({ at: 'position', position: await raceAbort(first, signal) } as const) : await this.#from()
+      source = await this.#wire.source({ reader: `stream-${session.id}`, epoch: 0, from }, { signal })
+      await this.#beat(session, source)
+      void this.#heartbeat(session, source, signal)
+      await this.#pump(session, source, signal)
+    } catch (e) {
+      if (!signal.aborted) this.#failure = toFnapError(e)
+      if (!signal.aborted) kernel.log.warn({ flow: this.#t.flow.name, err: e }, 'stream failed')
+    } finally {
+      this.#stop.abort()
+      untrack()
+      await source?.close().catch(() => undefined)
+      await this.#wire.close().catch(() => undefined)
+    }
+    await this.#farewell(session, client)
+  }
+
+  /** Both sides send E; then lines go on. */
+  async #farewell(session: Session, client: Promise<void>): Promise<void> {
+    if (session.gone.signal.aborted) return
+    const e = this.#failure
+    session.write(encodeFrame(e ? { type: 'E', code: e.code, symbol: e.symbol, text: e.sentence } : { type: 'E', code: 220, text: 'OK' }))
+    const late = setTimeout(() => session.destroy(), 10_000)
+    await client
+    clearTimeout(late)
+    session.release(this.#frames.rest())
+  }
+
+  async #from(): Promise<From> {
+    if (this.#t.subscriber && this.#o.from === undefined) {
+      return this.#stored ? { at: 'position', position: this.#stored } : this.#t.subscriber.spec.from
+    }
+    return fromOf(this.#cx, this.#t, this.#o.from, this.#o.follow)
+  }
+
+  async #pump(session: Session, source: Source, signal: AbortSignal): Promise<void> {
+    const rate = new Rate(this.#cx.kernel.clock, () => this.#limits())
+    let left = this.#o.max ?? Number.POSITIVE_INFINITY
+    const lag = await source.lag({ signal })
+    this.#epoch = lag.epoch
+    let until = this.#o.follow ? Number.POSITIVE_INFINITY : Object.values(lag.shards).reduce((n, s) => n + s.behind, 0)
+    if (until <= 0) return
+    for await (const piece of source.read({ signal })) {
+      if (isGap(piece)) {
+        session.write(encodeFrame({ type: 'G', gap: piece }))
+        continue
+      }
+      const bytes = this.#bytes(piece)
+      while (this.#window <= 0 && !signal.aborted) await new Promise<void>(resolve => (this.#credit = resolve))
+      if (signal.aborted) return
+      this.#window -= bytes.length
+      session.write(encodeDataHead(piece.shard, piece.last, bytes.length))
+      session.write(bytes)
+      await session.drained()
+      left -= piece.count
+      until -= piece.count
+      if (left <= 0 || until <= 0) return
+      await rate.wait(piece.count, bytes.length, signal)
+    }
+  }
+
+  #limits() {
+    return this.#t.subscriber ? this.#cx.kernel.provider.limits(this.#t.subscriber) : this.#t.limits
+  }
+
+  /** As they are, where the client can open them. */
+  #bytes(b: Batch): Uint8Array {
+    const codecs = this.#o.codecs ?? ['none', 'gzip']
+    if (b.raw && (b.raw.codec === 'none' || codecs.includes(b.raw.codec))) return b.raw.bytes
+    return encodeBatch(b.events({ bytes: LIMITS.expanded }))
+  }
+
+  #onBytes(session: Session, chunk: Buffer): void {
+    try {
+      this.#frames.push(chunk)
+      while (!this.#ended) {
+        const frame = this.#frames.next()
+        if (!frame) break
+        this.#onFrame(frame)
+      }
+    } catch (e) {
+      this.#cx.kernel.log.warn({ session: session.id, err: e }, 'bad frame')
+      session.destroy()
+    }
+  }
+
+  #onFrame(f: Frame): void {
+    switch (f.type) {
+      case 'W':
+        this.#window = Math.min(MOST_WINDOW, this.#window + f.bytes)
+        this.#wake()
+        return
+      case 'A':
+        if (this.#t.subscriber) {
+          this.#cx.kernel.positions.move(this.#t.subscriber.uid, this.#epoch, f.shard, f.cursor)
+          this.#cx.kernel.provider.renew(this.#t.subscriber.name)
+        } else if (this.#o.from?.at === 'cursor') {
+          this.#cx.kernel.positions.move(`${this.#t.cursors}/${this.#o.from.label}`, this.#epoch, f.shard, f.cursor)
+        }
+        return
+      case 'P':
+        this.#position?.(f.position)
+        return
+      case 'X':
+        this.#stop.abort()
+        this.#wake()
+        return
+      case 'E':
+        this.#ended = true
+        this.#stop.abort()
+        this.#wake()
+        this.#finish?.()
+        return
+      default:
+    }
+  }
+
+  #wake(): void {
+    const credit = this.#credit
+    this.#credit = null
+    credit?.()
+  }
+
+  async #heartbeat(session: Session, source: Source, signal: AbortSignal): Promise<void> {
+    while (!signal.aborted) {
+      await this.#cx.kernel.clock.timer(HEARTBEAT_MS, signal)
+      if (signal.aborted) return
+      await this.#beat(session, source).catch(() => undefined)
+    }
+  }
+
+  async #beat(session: Session, source: Source): Promise<void> {
+    const lag = await source.lag({ signal: session.gone.signal })
+    this.#epoch = lag.epoch
+    const shards = Object.values(lag.shards)
+    const events = shards.reduce((n, s) => n + s.behind, 0)
+    const ms = Math.max(0, ...shards.map(s => s.behindMs ?? 0))
+    if (!this.#stop.signal.aborted) session.write(encodeFrame({ type: 'H', epoch: lag.epoch, lag: { events, ms } }))
+  }
+}
+
+function raceAbort<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
+  return new Promise((resolve, reject) => {
+    if (signal.aborted) reject(signal.reason)
+    signal.addEventListener('abort', () => reject(signal.reason), { once: true })
+    work.then(resolve, reject)
+  })
+}

@@ -1,0 +1,106 @@
+import { type Batch, eventToLine, fnapError, type Gap, LIMITS } from '@fnaa/protocol'
+import type { Context } from '../commands/command.js'
+import type { ReadOptions } from '../commands/read-flow.js'
+import type { Source, Wire } from '../contract/broker.js'
+import { shown } from '../names/names.js'
+import type { Result } from '../server/session.js'
+import { Rate } from './rate.js'
+import { fromOf, type Target } from './target.js'
+
+interface Reading {
+  readonly wire: Wire
+  readonly source: Source
+  /** Events until where the flow ended when READ came. */
+  readonly until: number
+  readonly epoch: string
+}
+
+/** READ as text: one CloudEvent a line. */
+export async function readLines(cx: Context, t: Target, o: ReadOptions): Promise<Result> {
+  const reading = await open(cx, t, o)
+  return {
+    stream: async session => {
+      const stop = new AbortController()
+      const signal = AbortSignal.any([session.gone.signal, stop.signal])
+      const cursor = o.from?.at === 'cursor' ? `${t.cursors}/${o.from.label}` : null
+      const last = new Map<string, string>()
+      const untrack = cx.kernel.provider.track({ session, flow: t.flow.name, right: 'read', subject: cx.subject, name: t.name })
+      try {
+        session.send('220 DATA\r\n')
+        if (o.follow) void session.interrupted().then(() => stop.abort())
+        const most = Math.min(o.max ?? Number.POSITIVE_INFINITY, o.follow ? Number.POSITIVE_INFINITY : reading.until)
+        await copy(cx, t, reading, most, signal, last)
+        if (session.gone.signal.aborted) return
+        session.send('220 OK\r\n')
+        if (cursor !== null && last.size > 0) {
+          session.acknowledge(() => {
+            for (const [shard, at] of last) cx.kernel.positions.move(cursor, reading.epoch, shard, at)
+          })
+        }
+        session.flush()
+      } catch (e) {
+        // A reply without its end is void: the client sees that something is missing (hardening H28).
+        cx.kernel.log.warn({ session: session.id, flow: t.flow.name, err: e }, 'reading failed')
+        session.destroy()
+      } finally {
+        untrack()
+        stop.abort()
+        await reading.source.close().catch(() => undefined)
+        await reading.wire.close().catch(() => undefined)
+      }
+    },
+  }
+}
+
+async function open(cx: Context, t: Target, o: ReadOptions): Promise<Reading> {
+  const from = await fromOf(cx, t, o.from, o.follow)
+  const broker = cx.kernel.brokers.of(t.flow)
+  if (broker.supports.model === 'queue' && from.at !== 'latest') {
+    throw fnapError('NOTSUPPORTED', 'the broker of this flow keeps no past: FROM latest only')
+  }
+  const wire = await cx.kernel.brokers.open(t.flow, cx.call)
+  try {
+    const source = await wire.source({ reader: `read-${cx.session.id}`, epoch: 0, from }, cx.call)
+    const lag = await source.lag(cx.call)
+    const until = Object.values(lag.shards).reduce((n, s) => n + s.behind, 0)
+    return { wire, source, until, epoch: lag.epoch }
+  } catch (e) {
+    await wire.close().catch(() => undefined)
+    throw e
+  }
+}
+
+async function copy(cx: Context, t: Target, r: Reading, most: number, signal: AbortSignal, last: Map<string, string>): Promise<void> {
+  const { session } = cx
+  const rate = new Rate(cx.kernel.clock, () => t.limits)
+  let left = most
+  if (left <= 0) return
+  for await (const piece of r.source.read({ signal })) {
+    if (isGap(piece)) continue
+    const lines: string[] = []
+    const skip = cursorsOf(piece)
+    for (const event of piece.events({ bytes: LIMITS.expanded })) {
+      if (left <= 0) break
+      left--
+      const at = skip(lines.length)
+      lines.push(eventToLine(event, { flow: shown(t.flow.name), cursor: at, shard: piece.shard }))
+      last.set(piece.shard, at)
+    }
+    const text = lines.length > 0 ? `${lines.join('\r\n')}\r\n` : ''
+    session.send(text)
+    await session.drained()
+    if (left <= 0 || signal.aborted) return
+    await rate.wait(lines.length, text.length, signal)
+  }
+}
+
+/**
+ * The cursor behind the n-th event of a batch. Only a batch's end is known for certain; where cursors are offsets that end
+ * at the batch's last one, each event has its own.
+ */
+function cursorsOf(b: Batch): (n: number) => string {
+  const end = /^\d+$/.test(b.last) ? Number(b.last) : null
+  return n => (end === null ? b.last : String(end - b.count + 1 + n))
+}
+
+export const isGap = (x: Batch | Gap): x is Gap => 'reason' in x

@@ -1,0 +1,73 @@
+import { type CommandFrom, fnapError, type From, parseEndpointName } from '@fnaa/protocol'
+import type { Limits } from '../contract/kinds.js'
+import type { Resource } from '../contract/store.js'
+import { type Context, flow, need } from '../commands/command.js'
+
+/** What a READ or a WRITE is about, once it is known to be allowed. */
+export interface Target {
+  /** As the client named it. */
+  readonly name: string
+  readonly flow: Resource<'Flow'>
+  /** Set for a subscriber's endpoint. */
+  readonly subscriber?: Resource<'Subscriber'>
+  readonly limits: Limits
+  /** Owner of cursors: caller and flow, so that they are private (verbs). */
+  readonly cursors: string
+}
+
+/** Finds and authorises. A session by an issued credential may use its one name only (hardening H3). */
+export function target(cx: Context, name: string, right: 'read' | 'write'): Target {
+  const { issued } = cx.session
+  const endpoint = parseEndpointName(name)
+  if (issued) {
+    if (issued.scope.name !== name || issued.scope.right !== right) {
+      throw fnapError('DENIED', 'this credential is for one endpoint and one direction')
+    }
+    if (issued.scope.kind !== 'subscriber') return ofFlow(cx, issued.scope.name)
+  }
+  if (!endpoint) {
+    const f = need(cx, right, flow(cx, name))
+    const limits = cx.kernel.authorizer.limits(cx.subject, f)
+    return { name, flow: f, limits, cursors: `${cx.subject.principals[0]!}/${f.uid}` }
+  }
+  return ofEndpoint(cx, name, endpoint.id, right)
+}
+
+/** One of our own processors: the run was authorised when it was planned. */
+function ofFlow(cx: Context, name: string): Target {
+  const f = cx.kernel.resources.get('Flow', name)
+  if (!f || f.deleting !== undefined) throw fnapError('GONE', 'the flow has been deleted')
+  return { name, flow: f, limits: {}, cursors: `processor/${cx.session.issued!.scope.key}/${f.uid}` }
+}
+
+function ofEndpoint(cx: Context, name: string, id: string, right: 'read' | 'write'): Target {
+  const s = cx.kernel.resources.get('Subscriber', id)
+  const mine =
+    s &&
+    `${id}.${s.spec.flow}` === name &&
+    (cx.session.issued?.scope.key === s.uid || cx.subject.principals.includes(s.spec.peer) || cx.subject.principals.includes(s.spec.for))
+  if (!mine) throw fnapError('NOTFOUND', 'there is no such endpoint here, or it is not yours')
+  if (s.spec.desired === 'revoked' || s.spec.desired === 'gone') throw fnapError('REVOKED', 'the subscription has ended')
+  if (s.status.phase !== 'ready') throw fnapError('BADSTATE', 'the endpoint is not ready: SUBSCRIBE again')
+  if ((s.spec.direction === 'in' ? 'read' : 'write') !== right) throw fnapError('DENIED', 'the endpoint is for the other direction')
+  const f = cx.kernel.resources.get('Flow', s.spec.flow)
+  if (!f || f.deleting !== undefined) throw fnapError('GONE', 'the flow has been deleted')
+  return { name, flow: f, subscriber: s, limits: cx.kernel.provider.limits(s), cursors: `subscriber/${s.uid}` }
+}
+
+/** The contract's From; a cursor's position is looked up, a new one begins at earliest. */
+export async function fromOf(cx: Context, t: Target, given: CommandFrom | undefined, follow: boolean): Promise<From> {
+  if (given === undefined) return { at: follow ? 'latest' : 'earliest' }
+  switch (given.at) {
+    case 'cursor': {
+      const position = await cx.kernel.positions.get(`${t.cursors}/${given.label}`, cx.call)
+      return position ? { at: 'position', position } : { at: 'earliest' }
+    }
+    case 'position':
+      throw fnapError('BADVALUE', 'FROM POSITION needs FORMAT BATCH')
+    case 'time':
+      return { at: 'time', time: given.time }
+    default:
+      return { at: given.at }
+  }
+}

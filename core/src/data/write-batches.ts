@@ -1,0 +1,106 @@
+import { batchOf, checkBatch, encodeFrame, type Frame, FrameReader, LIMITS, type FnapError } from '@fnaa/protocol'
+import type { Context } from '../commands/command.js'
+import type { Sink, Wire } from '../contract/broker.js'
+import { toFnapError } from '../server/errors.js'
+import type { Result, Session } from '../server/session.js'
+import type { Target } from './target.js'
+
+const WINDOW = 4 << 20
+
+/** WRITE as frames: D in, A out when durable, W as credit. Every batch is checked before it is passed on. */
+export async function writeBatches(cx: Context, t: Target): Promise<Result> {
+  const wire = await cx.kernel.brokers.open(t.flow, cx.call)
+  const epoch = cx.session.issued?.scope.epoch ?? 0
+  const writer = cx.session.issued?.scope.key ?? `write-${cx.session.id}`
+  const sink = await wire.sink({ writer, epoch }, cx.call)
+  return { stream: session => new WriteStream(cx, t, wire, sink).run(session) }
+}
+
+class WriteStream {
+  readonly #cx: Context
+  readonly #t: Target
+  readonly #wire: Wire
+  readonly #sink: Sink
+  readonly #frames = new FrameReader()
+  readonly #queue: (Frame & { type: 'D' })[] = []
+  #wake: (() => void) | null = null
+  /** Bytes that the client may still send. */
+  #window = WINDOW
+  #ended = false
+  #failure: FnapError | null = null
+
+  constructor(cx: Context, t: Target, wire: Wire, sink: Sink) {
+    this.#cx = cx
+    this.#t = t
+    this.#wire = wire
+    this.#sink = sink
+  }
+
+  async run(session: Session): Promise<void> {
+    const { subject, kernel } = this.#cx
+    const untrack = kernel.provider.track({ session, flow: this.#t.flow.name, right: 'write', subject, name: this.#t.name })
+    session.gone.signal.addEventListener('abort', () => this.#stop(), { once: true })
+    try {
+      session.write('220 STREAM\r\n')
+      session.take({ bytes: chunk => this.#onBytes(session, chunk) })
+      session.write(encodeFrame({ type: 'W', bytes: WINDOW }))
+      await this.#pump(session)
+    } catch (e) {
+      this.#failure = toFnapError(e)
+      kernel.log.warn({ flow: this.#t.flow.name, err: e }, 'write stream failed')
+    } finally {
+      untrack()
+      await this.#sink.close().catch(() => undefined)
+      await this.#wire.close().catch(() => undefined)
+    }
+    if (session.gone.signal.aborted) return
+    const e = this.#failure
+    session.write(encodeFrame(e ? { type: 'E', code: e.code, symbol: e.symbol, text: e.sentence } : { type: 'E', code: 220, text: 'OK' }))
+    if (e && !this.#ended) return session.end()
+    session.release(this.#frames.rest())
+  }
+
+  async #pump(session: Session): Promise<void> {
+    for (;;) {
+      const next = this.#queue.shift()
+      if (!next) {
+        if (this.#ended || session.gone.signal.aborted) return
+        await new Promise<void>(resolve => (this.#wake = resolve))
+        continue
+      }
+      const { shard, cursor, batch } = next
+      checkBatch(batch, { expanded: LIMITS.expanded, now: this.#cx.kernel.clock.now() } as never)
+      await this.#sink.write(batchOf({ shard, last: cursor, bytes: batch }), {}, { signal: session.gone.signal })
+      session.write(encodeFrame({ type: 'A', shard, cursor }))
+      this.#window += batch.length
+      session.write(encodeFrame({ type: 'W', bytes: batch.length }))
+    }
+  }
+
+  #onBytes(session: Session, chunk: Buffer): void {
+    try {
+      this.#frames.push(chunk)
+      while (!this.#ended) {
+        const frame = this.#frames.next()
+        if (!frame) break
+        if (frame.type === 'E' || frame.type === 'X') this.#ended = true
+        else if (frame.type === 'D') {
+          this.#window -= frame.batch.length
+          // One batch over the credit is a race; more is a client that ignores it.
+          if (this.#window < -LIMITS.frame) throw new Error('more data than credit')
+          this.#queue.push(frame)
+        }
+      }
+    } catch (e) {
+      this.#cx.kernel.log.warn({ session: session.id, err: e }, 'bad frame')
+      session.destroy()
+    }
+    if (this.#queue.length > 0 || this.#ended) this.#stop()
+  }
+
+  #stop(): void {
+    const wake = this.#wake
+    this.#wake = null
+    wake?.()
+  }
+}

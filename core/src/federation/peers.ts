@@ -1,0 +1,247 @@
+import { findAgent, findNamespace, FnapConnection, type Reply, type ResolveAny } from '@fnaa/client'
+import { fnapError, formatCommand, isWithin, jsonLine, parseItem } from '@fnaa/protocol'
+import type { AuthMechanism, Identity } from '../contract/auth.js'
+import type { Call } from '../contract/common.js'
+import { FnaError, isFna } from '../contract/errors.js'
+import type { Words } from '../commands/command.js'
+import type { Kernel } from '../kernel.js'
+import { iso } from '../resources/clock.js'
+import type { Result } from '../server/session.js'
+
+export const DOMAINKEY = 'DOMAINKEY-ED25519'
+const MOST_STRANGERS = 10_000
+const RELAY_CACHE_MS = 10_000
+const RELAYS_A_MINUTE = 60
+
+/** What names say about who speaks for a flow. */
+export interface Place {
+  readonly namespace: string
+  readonly domain: string
+}
+interface Pooled {
+  readonly connection: FnapConnection
+  readonly identity: Identity
+}
+
+/** Other participants' agents: whom we have met, how we reach them, one authenticated connection a domain. */
+export class Peers {
+  readonly #k: Kernel
+  readonly #pool = new Map<string, Promise<Pooled>>()
+  readonly #relayed = new Map<string, { at: number; result: Result }>()
+  readonly #relays = new Map<string, { since: number; count: number }>()
+
+  constructor(kernel: Kernel) {
+    this.#k = kernel
+  }
+
+  known(domain: string): boolean {
+    return this.#k.resources.by('Subscriber', 'peer', domain).some(s => s.status.phase !== 'pending' && s.spec.generation > 0)
+  }
+  blocked(domain: string): boolean {
+    return this.#k.resources.get('Peer', domain)?.spec.blocked === true
+  }
+
+  /** Does the level suffice, and is the domain not blocked? @returns null, or why not (for the log) */
+  refusal(who: Identity): string | null {
+    if (this.blocked(who.principal)) return `${who.principal} is blocked`
+    if (this.#suffices(who)) return null
+    return `level ${who.level ?? 'none'} of ${who.principal} does not suffice: see trust in the config`
+  }
+
+  #suffices(who: Identity): boolean {
+    const { trust } = this.#k.config
+    if (who.level === 'dnssec' || who.level === 'pkix') return (trust?.levels ?? ['dnssec', 'pkix']).includes(who.level)
+    return trust?.dns?.includes(who.principal) ?? false
+  }
+
+  /** Remembers a domain that has proved itself, and the key it used. Strangers without a grant are bounded (hardening H9). */
+  async met(who: Identity, address: string): Promise<void> {
+    const { resources, clock } = this.#k
+    const c = { signal: AbortSignal.timeout(30_000) }
+    const seen = who.key ? [{ ...who.key, seen: iso(clock.now()) }] : []
+    const known = resources.get('Peer', who.principal)
+    if (!known) {
+      if (resources.count('Peer') >= MOST_STRANGERS) await this.#forgetOne(c)
+      const status = { conditions: [], ...(who.level ? { level: who.level } : {}), keys: seen, address }
+      await resources
+        .create({ kind: 'Peer', name: who.principal, spec: {}, finalizers: [], status }, c)
+        .catch(e => (isFna(e, 'FNA_ERR_EXISTS') ? undefined : Promise.reject(e)))
+      return
+    }
+    const keys = [...(known.status.keys ?? []).filter(k => k.fingerprint !== who.key?.fingerprint), ...seen].slice(-8)
+    const same = known.status.level === who.level && keys.length === known.status.keys?.length && known.status.address === address
+    if (same) return
+    await resources.update('Peer', who.principal, p => ({ status: { ...p.status, ...(who.level ? { level: who.level } : {}), keys, address } }), c)
+  }
+
+  async #forgetOne(c: Call): Promise<void> {
+    const { resources } = this.#k
+    const stranger = resources
+      .list('Peer')
+      .filter(p => p.spec.blocked !== true && resources.by('Subscriber', 'peer', p.name).length === 0)
+      .sort((a, b) => (a.status.keys?.at(-1)?.seen ?? '').localeCompare(b.status.keys?.at(-1)?.seen ?? ''))[0]
+    if (stranger) await resources.delete('Peer', stranger.name, c, stranger.uid)
+  }
+
+  /** Which namespace, whose identity (design §5). @throws FnapError NOTFOUND, UNAVAILABLE */
+  async find(flow: string, c: Call, self = false): Promise<Place> {
+    try {
+      return await findNamespace(this.#k.resolve as ResolveAny, flow, c, { self })
+    } catch (e) {
+      if (isFna(e, 'FNA_ERR_NOTFOUND')) throw fnapError('NOTFOUND', 'no agent says that it serves a namespace of that name', e)
+      throw fnapError('UNAVAILABLE', 'the names of that flow could not be resolved', e)
+    }
+  }
+
+  /** One command to the agent of a place, over its authenticated connection; a broken one is made again, once. */
+  async request(place: Place, line: string, c: Call): Promise<Reply> {
+    for (let attempt = 0; ; attempt++) {
+      const pooled = await this.#connection(place, c)
+      try {
+        return await pooled.connection.command(line, { signal: c.signal, timeoutMs: 40_000 })
+      } catch (e) {
+        this.#pool.delete(place.domain)
+        pooled.connection.destroy()
+        if (attempt > 0 || c.signal.aborted || !isFna(e, 'FNA_ERR_UNAVAILABLE')) throw remote(e)
+      }
+    }
+  }
+
+  levelOf(domain: string): Promise<string | undefined> | undefined {
+    return this.#pool.get(domain)?.then(p => p.identity.level)
+  }
+
+  #connection(place: Place, c: Call): Promise<Pooled> {
+    const known = this.#pool.get(place.domain)
+    if (known) return known
+    const made = this.#connect(place, c)
+    this.#pool.set(place.domain, made)
+    made.then(
+      p => void p.connection.closed.then(() => this.#pool.get(place.domain) === made && this.#pool.delete(place.domain)),
+      () => this.#pool.get(place.domain) === made && this.#pool.delete(place.domain),
+    )
+    return made
+  }
+
+  /**
+   * SRV of the namespace, the address guard, TLS 1.3 with the domain as SNI, then both sides prove their domains. The
+   * certificate is recorded, not required: the key in DNS is the identity (hardening H17).
+   */
+  async #connect(place: Place, c: Call): Promise<Pooled> {
+    const mechanism = this.#k.mechanisms.get(DOMAINKEY)
+    if (!mechanism?.initiate) throw fnapError('NOTSUPPORTED', 'this agent has no plugin that proves its domain to others')
+    const { places, tls } = await findAgent(this.#k.resolve, place.namespace, c).catch(e => {
+      throw fnapError('UNAVAILABLE', 'the agent of that flow could not be found', e)
+    })
+    let last: unknown
+    for (const { host, port } of places.slice(0, 4)) {
+      try {
+        return await this.#login(mechanism, place, { host, port }, tls, c)
+      } catch (e) {
+        last = e
+        if (c.signal.aborted) break
+      }
+    }
+    throw remote(last)
+  }
+
+  async #login(m: AuthMechanism, place: Place, at: { host: string; port: number }, implicit: boolean, c: Call): Promise<Pooled> {
+    const stream = await this.#k.dial(at, c)
+    const secure = { servername: place.domain, certificate: 'recorded', alpn: 'required', minVersion: 'TLSv1.3' } as const
+    const connection = await FnapConnection.connect(stream, implicit ? { tls: secure } : {}, c)
+    try {
+      if (!implicit) await connection.starttls(secure, c)
+      await connection.capabilities({ signal: c.signal })
+      const self = this.#self(place)
+      const exchange = m.initiate!(connection.peerInfo() as never, { self, target: place.domain })
+      const identity = (await connection.authenticate(DOMAINKEY, exchange, { signal: c.signal })) as Identity
+      if (identity.type !== 'domain' || identity.principal !== place.domain) throw new FnaError('FNA_ERR_DENIED', 'another domain answered')
+      const refused = this.refusal(identity)
+      if (refused !== null) throw new FnaError('FNA_ERR_DENIED', refused)
+      await this.met(identity, at.host)
+      return { connection, identity }
+    } catch (e) {
+      connection.destroy()
+      throw e
+    }
+  }
+
+  #self(_place: Place): string {
+    return this.#k.config.domains[0]!
+  }
+
+  /** Rule 3: a hint without content. Nobody waits for it, nothing depends on it. */
+  hint(domain: string, flow: string, id: string): void {
+    if (this.#k.config.domains.includes(domain)) {
+      this.#k.subscriptions.poke(id)
+      return
+    }
+    void flow
+    const c = { signal: AbortSignal.timeout(20_000) }
+    void this.find(domain, c, true)
+      .then(place => {
+        if (place.domain !== domain) return
+        return this.request(place, formatCommand('NOTIFY', { id }, {}), c)
+      })
+      .catch(e => this.#k.log.debug({ peer: domain, err: e }, 'notify not delivered'))
+  }
+
+  /** DESCRIBE FLOW of a foreign name, for a user of ours (hardening H10). */
+  relayDescribe(user: string, flow: string, o: Words, c: Call): Promise<Result> {
+    const format = o['format'] === 'json' ? { format: 'json' } : {}
+    const full = o['full'] ? { full: true } : {}
+    return this.#relay(user, flow, formatCommand('DESCRIBE FLOW', { flow }, { ...full, ...format, for: user }), c, lines =>
+      o['format'] === 'json' ? [jsonLine(JSON.parse(lines[0] ?? '{}'))] : lines.map(l => cleanPair(l)),
+    )
+  }
+
+  /** GET FLOWS of a foreign namespace; names outside it are dropped. */
+  relayList(user: string, namespace: string, o: Words, c: Call): Promise<Result> {
+    return this.#relay(user, namespace, formatCommand('GET FLOWS', { namespace }, { for: user }), c, (lines, place) => {
+      const names = lines.map(l => parseItem(l).get('flow') ?? '').filter(n => isWithin(n, place.namespace) && n !== place.namespace)
+      return o['format'] === 'json' ? [jsonLine(names.map(flow => ({ flow })))] : names.map(n => `flow=${n}`)
+    })
+  }
+
+  async #relay(user: string, name: string, line: string, c: Call, write: (lines: readonly string[], p: Place) => string[]): Promise<Result> {
+    if (!this.#k.mechanisms.get(DOMAINKEY)?.initiate) throw fnapError('NOTFOUND', 'there is no such flow here')
+    const now = this.#k.clock.now()
+    const cached = this.#relayed.get(line)
+    if (cached && now - cached.at < RELAY_CACHE_MS) return cached.result
+    this.#spend(user, now)
+    const place = await this.find(name, c, line.startsWith('GET'))
+    if (this.#k.config.domains.includes(place.domain)) throw fnapError('NOTFOUND', 'there is no such flow here, or it is not shown to you')
+    const reply = await this.request(place, line, c)
+    if (reply.kind === 'error') throw fnapError((reply.symbol as 'NOTFOUND') ?? 'REMOTE', 'so says the agent of the owner')
+    const result = { lines: write(reply.lines, place) }
+    if (this.#relayed.size > 1000) this.#relayed.clear()
+    this.#relayed.set(line, { at: now, result })
+    return result
+  }
+
+  #spend(user: string, now: number): void {
+    const spent = this.#relays.get(user)
+    if (!spent || now - spent.since > 60_000) this.#relays.set(user, { since: now, count: 1 })
+    else if (++spent.count > RELAYS_A_MINUTE) throw fnapError('RATE', '60 too many questions about foreign names')
+    if (this.#relays.size > 10_000) this.#relays.clear()
+  }
+
+  async close(): Promise<void> {
+    const pooled = await Promise.allSettled(this.#pool.values())
+    for (const p of pooled) if (p.status === 'fulfilled') p.value.connection.destroy()
+  }
+}
+
+/** Written anew: keys and values of a stranger's reply, never its bytes. */
+function cleanPair(line: string): string {
+  const [pair] = parseItem(line)
+  if (!pair) return ''
+  return `${pair[0].replace(/[^a-z0-9-]/g, '')}=${encodeURI(pair[1]).replaceAll('%25', '%')}`
+}
+
+function remote(e: unknown): Error {
+  if ((e as { symbol?: string }).symbol !== undefined) return e as Error
+  if (isFna(e, 'FNA_ERR_ADDRESS')) return fnapError('UNAVAILABLE', 'the agent of that flow is at an address that may not be used', e)
+  if (isFna(e, 'FNA_ERR_DENIED')) return fnapError('REMOTE', 'the agents could not prove themselves to each other', e)
+  return fnapError('REMOTE', 'the agent of that flow does not answer', e)
+}

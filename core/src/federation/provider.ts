@@ -1,0 +1,248 @@
+import { fnapError, slowDown } from '@fnaa/protocol'
+import type { Call } from '../contract/common.js'
+import type { Limits } from '../contract/kinds.js'
+import type { Resource } from '../contract/store.js'
+import { lowest, type Subject } from '../grants/authorizer.js'
+import type { Kernel } from '../kernel.js'
+import { iso } from '../resources/clock.js'
+import { isTrue } from '../resources/conditions.js'
+import { step } from '../resources/steps.js'
+import type { Session } from '../server/session.js'
+import { replyOf, type Agreement } from './agreement.js'
+import { openRequest } from './requests.js'
+import { type Tracked, Tracking } from './tracking.js'
+import { checkKnown, isTombstone, type Known, sameWish, specOf, stale, type Wish } from './wish.js'
+
+const TOMBSTONES_UNKNOWN = 1000
+const STRANGERS_SHARE = 0.8
+
+/** P of federation.md: what others subscribe to here. The controller in subscriber-controller.ts does the work. */
+export class Provider {
+  readonly #k: Kernel
+  readonly #tracking = new Tracking()
+
+  constructor(kernel: Kernel) {
+    this.#k = kernel
+  }
+
+  /** Who a subscriber is to the grants. */
+  subjectOf(s: { readonly spec: { readonly for: string; readonly peer: string } }): Subject {
+    if (this.#k.config.domains.includes(s.spec.peer)) return { type: 'user', principals: [s.spec.for] }
+    return { type: 'domain', principals: [s.spec.for, s.spec.peer] }
+  }
+
+  may(s: { readonly spec: { readonly for: string; readonly peer: string; readonly direction: 'in' | 'out' } }, f: Resource<'Flow'>): boolean {
+    if (this.#k.peers.blocked(s.spec.peer)) return false
+    return this.#k.authorizer.mayFlow(this.subjectOf(s), s.spec.direction === 'in' ? 'subscribe' : 'write', f)
+  }
+
+  limits(s: Known): Limits {
+    const now = this.#k.resources.get('Subscriber', s.name) ?? s
+    const f = this.#k.resources.get('Flow', s.spec.flow)
+    return lowest([now.spec.limits, f && this.#k.authorizer.limits(this.subjectOf(s), f)])
+  }
+
+  /**
+   * SUBSCRIBE or PUBLISH of an agent. Waits until the endpoint stands.
+   * @returns the agreement, or null: pending until the owner decides
+   * @throws FnapError as verbs.md has them
+   */
+  async agree(w: Wish, signal: AbortSignal): Promise<Agreement | null> {
+    const known = this.#k.resources.get('Subscriber', w.id)
+    if (known) checkKnown(known, w)
+    if (known?.spec.generation === w.generation && !sameWish(known, w)) throw stale(known)
+    if (w.filter !== undefined) throw fnapError('NOTSUPPORTED', 'FILTER is not supported by this agent')
+    if (w.mode === 'copy' && !this.#k.processors.has('distributor')) throw fnapError('NOTSUPPORTED', 'MODE copy needs a Distributor here')
+    if (!w.accept.includes('fnap')) throw fnapError('NOTSUPPORTED', 'ACCEPT has no broker type that this flow can be served by')
+    const flow = await this.#authorise(w)
+    const c = { signal }
+    if (flow === null) {
+      await openRequest(this.#k, w, c)
+      return null
+    }
+    await this.#keep(w, known, c)
+    return this.#settled(w, signal)
+  }
+
+  /** STOP of an agent: the feed goes off, the position is kept. */
+  async stop(w: { peer: string; id: string; generation: number }, signal: AbortSignal): Promise<void> {
+    const known = this.#k.resources.get('Subscriber', w.id)
+    if (!known) return
+    checkKnown(known, w)
+    if (known.spec.generation === w.generation && known.spec.desired !== 'stop') throw stale(known)
+    const c = { signal }
+    await this.#k.resources.update('Subscriber', w.id, s => ({ spec: { ...s.spec, desired: 'stop', generation: w.generation } }), c)
+    const done = await this.#k.resources.until('Subscriber', w.id, s => (!s || s.status.phase === 'stopped' || s.status.phase === 'pending' ? true : undefined), signal)
+    if (!done) throw fnapError('TIMEOUT', `${w.id} the work goes on`)
+    await this.#extend(w.id, c)
+  }
+
+  /** UNSUBSCRIBE of an agent: final, whatever the generation; of an unknown ID a short tombstone (rule 5). */
+  async end(w: { peer: string; flow: string; id: string }, signal: AbortSignal): Promise<void> {
+    const known = this.#k.resources.get('Subscriber', w.id)
+    const c = { signal }
+    if (!known) return this.#endUnknown(w, c)
+    if (known.spec.peer !== w.peer) throw fnapError('CONFLICT', 'this ID belongs to another domain')
+    if (!isTombstone(known)) await this.#condemn(known, 'gone', { by: w.peer, reason: 'unsubscribed' }, c)
+    await this.#untilCut(w.id, signal)
+  }
+
+  /** REMOVE SUBSCRIBER, REVOKE and the like: ends it for good and waits until it is cut. */
+  async revoke(s: Known, cause: { by: string; reason: string }, signal: AbortSignal, how: 'revoked' | 'gone' = 'revoked'): Promise<void> {
+    if (!isTombstone(s)) await this.#condemn(s, how, cause, { signal })
+    await this.#untilCut(s.name, signal)
+  }
+
+  /** Ends whatever stands on a right that is no longer there. Resolves when it is cut. */
+  async enforce(flowName: string, reason: string, c: Call): Promise<void> {
+    const flow = this.#k.resources.get('Flow', flowName)
+    this.#tracking.cut(flowName, t => !this.#mayStill(t, flow))
+    const doomed = this.#k.resources
+      .by('Subscriber', 'flow', flowName)
+      .filter(s => !isTombstone(s) && s.status.phase !== 'pending' && (!flow || !this.may(s, flow)))
+    await Promise.all(doomed.map(s => this.revoke(s, { by: 'owner', reason }, c.signal)))
+    await this.#k.processors.enforce(flowName)
+  }
+
+  track(t: Tracked): () => void {
+    return this.#tracking.add(t)
+  }
+
+  /** One run of a reader at a time: a newer one ends the older (federation rule 8). */
+  fence(uid: string, session: Session): void {
+    this.#k.sessions.cut(s => s !== session && s.issued?.scope.key === uid && s.streaming)
+  }
+
+  cutSessions(s: Known): number {
+    const name = `${s.spec.id}.${s.spec.flow}`
+    const streams = this.#tracking.cut(s.spec.flow, t => t.name === name)
+    return streams + this.#k.sessions.cut(x => x.issued?.scope.key === s.uid)
+  }
+
+  /** Reading through the endpoint renews the lease; written at most every hundredth of it. */
+  renew(id: string): void {
+    const s = this.#k.resources.get('Subscriber', id)
+    if (!s || s.status.leaseUntil === undefined) return
+    const until = this.#k.clock.now() + this.#k.periods.lease * 1000
+    if (until - Date.parse(s.status.leaseUntil) > this.#k.periods.lease * 10) {
+      void this.#extend(id, { signal: AbortSignal.timeout(30_000) }).catch(() => undefined)
+    }
+  }
+
+  async #extend(id: string, c: Call): Promise<void> {
+    const leaseUntil = iso(this.#k.clock.now() + this.#k.periods.lease * 1000)
+    await this.#k.resources.update('Subscriber', id, s => (isTombstone(s) ? undefined : { status: { ...s.status, leaseUntil } }), c)
+  }
+
+  #mayStill(t: Tracked, flow: Resource<'Flow'> | undefined): boolean {
+    if (!flow || flow.deleting !== undefined) return false
+    if (t.session.issued) return true // its subscriber or processor is looked at by itself
+    return this.#k.authorizer.mayFlow(t.subject, t.right, flow)
+  }
+
+  /** The flow, or null where only a request may be made. @throws NOTFOUND, DENIED */
+  async #authorise(w: Wish): Promise<Resource<'Flow'> | null> {
+    const flow = this.#k.resources.get('Flow', w.flow)
+    const unseen = fnapError('NOTFOUND', 'there is no such flow here, or it is not shown to you')
+    if (!flow || flow.deleting !== undefined || flow.spec.namespace === '') throw unseen
+    if (this.#k.peers.blocked(w.peer)) throw unseen
+    const probe = { spec: { for: w.for, peer: w.peer, direction: w.direction } }
+    if (this.may(probe, flow)) return flow
+    if (flow.spec.requests && !this.#barred(probe, flow)) return null
+    if (this.#k.authorizer.mayFlow(this.subjectOf(probe), 'describe', flow)) {
+      throw fnapError('DENIED', w.direction === 'in' ? 'this needs subscribe on the flow' : 'this needs write on the flow')
+    }
+    throw unseen
+  }
+
+  #barred(s: { readonly spec: { readonly for: string; readonly peer: string } }, f: Resource<'Flow'>): boolean {
+    return this.#k.authorizer.onFlow(this.subjectOf(s), f) === 0 && f.spec.visibility !== 'private'
+  }
+
+  async #keep(w: Wish, known: Known | undefined, c: Call): Promise<void> {
+    const { resources } = this.#k
+    const phase = { phase: 'preparing' as const, ...(w.level === undefined ? {} : { level: w.level }) }
+    if (!known) {
+      await this.#room(w)
+      const status = { conditions: [], ...phase }
+      try {
+        await resources.create({ kind: 'Subscriber', name: w.id, spec: specOf(w), finalizers: [], status }, c)
+      } catch (e) {
+        // Two tries at once (F3): the other one made it; this one joins.
+        if ((e as { code?: string }).code !== 'FNA_ERR_EXISTS') throw e
+        const other = resources.get('Subscriber', w.id)
+        if (!other) throw e
+        checkKnown(other, w)
+        if (other.spec.generation === w.generation && !sameWish(other, w)) throw stale(other)
+      }
+      step('subscriber.stored')
+      return
+    }
+    const scope = { kind: 'subscriber', key: known.uid, name: `${w.id}.${w.flow}`, right: w.direction === 'in' ? 'read' : 'write' } as const
+    if (w.rotate && w.generation > known.spec.generation) await this.#k.issued.rotate(scope, this.#k.periods.rotation * 1000, c)
+    await resources.update(
+      'Subscriber',
+      w.id,
+      s => {
+        if (isTombstone(s) || s.spec.generation > w.generation) return undefined
+        const again = s.status.phase === 'ready' && s.spec.desired === 'run' ? {} : phase
+        return { spec: specOf(w, s.spec), status: { ...s.status, ...again } }
+      },
+      c,
+    )
+    await this.#extend(w.id, c)
+  }
+
+  /** Strangers' writes stop while there is still room for the owner's revoke (hardening H9). */
+  async #room(w: Wish): Promise<void> {
+    if (this.#k.config.domains.includes(w.peer)) return
+    const { used, limit } = await this.#k.store.usage({ signal: AbortSignal.timeout(5000) })
+    if (used > limit * STRANGERS_SHARE) throw slowDown('QUOTA', 900, 'this agent has no room for new subscribers')
+    const quota = this.#k.resources.get('Peer', w.peer)?.spec.quota?.subscriptions
+    const held = this.#k.resources.by('Subscriber', 'peer', w.peer).filter(s => !isTombstone(s)).length
+    if (quota !== undefined && held >= quota) throw slowDown('QUOTA', 900, 'the quota of your domain is used up')
+    const ns = this.#k.resources.get('Flow', w.flow)?.spec.namespace ?? ''
+    const most = this.#k.resources.get('Namespace', ns)?.spec.quota?.subscribers
+    if (most === undefined) return
+    const live = this.#k.resources.by('Subscriber', 'flow', w.flow).filter(s => !isTombstone(s)).length
+    if (live >= most) throw slowDown('QUOTA', 900, 'the quota of the namespace is used up')
+  }
+
+  async #settled(w: Wish, signal: AbortSignal): Promise<Agreement> {
+    const ready = await this.#k.resources.until(
+      'Subscriber',
+      w.id,
+      s => {
+        if (!s || isTombstone(s)) return { over: s }
+        return s.status.phase === 'ready' && isTrue(s.status, 'Ready', s.generation) ? { s } : undefined
+      },
+      signal,
+    )
+    if (!ready) throw fnapError('TIMEOUT', `${w.id} the work goes on`)
+    if (!ready.s) throw fnapError(ready.over?.spec.desired === 'revoked' ? 'REVOKED' : 'GONE', 'it has ended meanwhile')
+    return replyOf(this.#k, ready.s)
+  }
+
+  async #condemn(s: Known, desired: 'revoked' | 'gone', cause: { by: string; reason: string }, c: Call): Promise<void> {
+    const at = iso(this.#k.clock.now())
+    await this.#k.resources.update('Subscriber', s.name, now => (isTombstone(now) ? undefined : { spec: { ...now.spec, desired, cause: { ...cause, at } } }), c)
+  }
+
+  async #untilCut(id: string, signal: AbortSignal): Promise<void> {
+    const cut = await this.#k.resources.until('Subscriber', id, s => (!s || s.status.phase === 'revoked' || s.status.phase === 'gone' ? true : undefined), signal)
+    if (!cut) throw fnapError('TIMEOUT', `${id} the work goes on`)
+  }
+
+  async #endUnknown(w: { peer: string; flow: string; id: string }, c: Call): Promise<void> {
+    const { resources, clock, periods } = this.#k
+    const held = resources.by('Subscriber', 'peer', w.peer).filter(s => s.spec.generation === 0)
+    if (held.length >= TOMBSTONES_UNKNOWN) throw slowDown('QUOTA', 900, 'too many unknown IDs of your domain')
+    const now = clock.now()
+    const cause = { by: w.peer, at: iso(now), reason: 'unsubscribed before it was known' }
+    const spec = { flow: w.flow, direction: 'in' as const, peer: w.peer, id: w.id, generation: 0, for: w.peer, from: { at: 'latest' as const }, mode: 'fnap' as const, desired: 'gone' as const, cause }
+    const status = { conditions: [], phase: 'gone' as const, forget: iso(now + periods.unknownTombstone * 1000) }
+    await resources.create({ kind: 'Subscriber', name: w.id, spec, finalizers: [], status }, c).catch(e => {
+      if ((e as { code?: string }).code !== 'FNA_ERR_EXISTS') throw e
+    })
+  }
+}

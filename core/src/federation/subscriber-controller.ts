@@ -1,0 +1,123 @@
+import { parseEndpointName, type Position } from '@fnaa/protocol'
+import type { Call } from '../contract/common.js'
+import type { Resource } from '../contract/store.js'
+import type { Kernel } from '../kernel.js'
+import { iso } from '../resources/clock.js'
+import { withCondition } from '../resources/conditions.js'
+import { step } from '../resources/steps.js'
+import { fnapEndpoint } from './agreement.js'
+import { isTombstone, type Known } from './wish.js'
+
+/** Makes the world match a Subscriber: endpoint, credential, position, names; or cuts it off, in the order of rule 14. */
+export async function reconcileSubscriber(k: Kernel, id: string, signal: AbortSignal): Promise<number | undefined> {
+  const s = k.resources.get('Subscriber', id)
+  if (!s) return undefined
+  const c = { signal }
+  if (isTombstone(s)) return cut(k, s, c)
+  const flow = k.resources.get('Flow', s.spec.flow)
+  if (!flow || flow.deleting !== undefined) return condemn(k, s, 'gone', 'the flow was deleted', c)
+  if (s.status.phase === 'pending') return undefined
+  if (!k.provider.may(s, flow)) return condemn(k, s, 'revoked', 'the right has ended', c)
+  if (s.spec.desired === 'stop') return rest(k, s, 'Stopped', c)
+  const now = k.clock.now()
+  const lease = s.status.leaseUntil === undefined ? undefined : Date.parse(s.status.leaseUntil)
+  if (s.status.phase !== 'preparing' && lease !== undefined && lease <= now) return lapsed(k, s, lease, c)
+  if (s.status.phase === 'stopped') return lease === undefined ? undefined : lease + k.periods.grace * 1000 - now
+  await provision(k, s, flow, c)
+  return k.periods.lease * 1000
+}
+
+/** Rule 4: first the feed goes off, then, a month later, it ends. */
+async function lapsed(k: Kernel, s: Known, lease: number, c: Call): Promise<number | undefined> {
+  const over = lease + k.periods.grace * 1000 - k.clock.now()
+  if (over <= 0) return condemn(k, s, 'gone', 'the lease ended', c)
+  await rest(k, s, 'LeaseEnded', c)
+  return over
+}
+
+/** The feed goes off; credential and position stay. */
+async function rest(k: Kernel, s: Known, reason: string, c: Call): Promise<undefined> {
+  k.provider.cutSessions(s)
+  await k.resources.update('Subscriber', s.name, n => ({ status: { ...ready(k, n, 'False', reason), phase: 'stopped' } }), c, s.uid)
+}
+
+async function provision(k: Kernel, s: Known, flow: Resource<'Flow'>, c: Call): Promise<void> {
+  const name = `${s.spec.id}.${s.spec.flow}`
+  if (s.spec.direction === 'in') await position(k, s, flow, c)
+  step('subscriber.positioned')
+  const right = s.spec.direction === 'in' ? 'read' : 'write'
+  await k.issued.ensure({ kind: 'subscriber', key: s.uid, name, right }, c)
+  step('subscriber.issued')
+  const endpoint = fnapEndpoint(k, name, false)
+  if (k.config.publishEndpoints) await k.registrar.endpoint(name, name, endpoint.type, endpoint.servers, c)
+  const leaseUntil = iso(k.clock.now() + k.periods.lease * 1000)
+  await k.resources.update(
+    'Subscriber',
+    s.name,
+    n => (isTombstone(n) || n.spec.desired !== 'run' ? undefined : { status: { ...ready(k, n, 'True', 'Ready'), phase: 'ready', endpoint, leaseUntil: n.status.leaseUntil ?? leaseUntil } }),
+    c,
+    s.uid,
+  )
+  step('subscriber.ready')
+}
+
+/** `latest` and a time become a position now: what is written from here on will be read, whenever that is. */
+async function position(k: Kernel, s: Known, flow: Resource<'Flow'>, c: Call): Promise<void> {
+  if (await k.positions.get(s.uid, c)) return
+  const wire = await k.brokers.open(flow, c)
+  try {
+    const source = await wire.source({ reader: `begin-${s.uid}`, epoch: 0, from: s.spec.from }, c)
+    const at: Position = await source.position(c)
+    await source.close()
+    await k.positions.put(s.uid, at, c)
+  } finally {
+    await wire.close()
+  }
+}
+
+async function condemn(k: Kernel, s: Known, desired: 'revoked' | 'gone', reason: string, c: Call): Promise<undefined> {
+  const cause = { by: k.config.host, at: iso(k.clock.now()), reason }
+  await k.resources.update('Subscriber', s.name, n => (isTombstone(n) ? undefined : { spec: { ...n.spec, desired, cause } }), c, s.uid)
+}
+
+/** Rule 14. Every cut has its time in the receipt; the tombstone is written after the last. */
+async function cut(k: Kernel, s: Known, c: Call): Promise<number | undefined> {
+  const phase = s.spec.desired as 'revoked' | 'gone'
+  if (s.status.phase === phase) return forget(k, s, c)
+  const receipt: Record<string, string> = { ...s.status.cut }
+  const done = (what: string) => {
+    receipt[what] = iso(k.clock.now())
+  }
+  k.provider.cutSessions(s)
+  done('sessions')
+  step('subscriber.cut-sessions')
+  await k.issued.revoke(s.uid, c)
+  done('credential')
+  step('subscriber.cut-credential')
+  k.provider.cutSessions(s)
+  if (k.config.publishEndpoints && parseEndpointName(`${s.spec.id}.${s.spec.flow}`)) {
+    await k.registrar.forget(`${s.spec.id}.${s.spec.flow}`, c)
+    done('names')
+  }
+  await k.positions.delete(s.uid, c)
+  step('subscriber.cut-position')
+  const request = k.resources.get('Request', s.name)
+  if (request && request.spec.decision === undefined) await k.resources.delete('Request', s.name, c)
+  const forgetAt = iso(k.clock.now() + k.periods.tombstone * 1000)
+  await k.resources.update('Subscriber', s.name, n => ({ status: { ...ready(k, n, 'False', 'Ended'), phase, cut: receipt, forget: forgetAt } }), c, s.uid)
+  step('subscriber.tombstone')
+  k.audit.write({ what: 'cut', who: s.spec.cause?.by ?? '', on: s.spec.flow, detail: `${s.spec.id} of ${s.spec.peer}: ${s.spec.cause?.reason ?? ''}` })
+  k.peers.hint(s.spec.peer, s.spec.flow, s.spec.id)
+  return k.periods.tombstone * 1000
+}
+
+async function forget(k: Kernel, s: Known, c: Call): Promise<number | undefined> {
+  const left = s.status.forget === undefined ? 0 : Date.parse(s.status.forget) - k.clock.now()
+  if (left > 0) return left
+  await k.resources.delete('Subscriber', s.name, c, s.uid)
+  return undefined
+}
+
+function ready(k: Kernel, s: Known, status: 'True' | 'False', reason: string) {
+  return withCondition(s.status, { type: 'Ready', status, reason, generation: s.generation, since: iso(k.clock.now()) })
+}

@@ -1,0 +1,100 @@
+import type { Call } from '../contract/common.js'
+import type { FlowStatus } from '../contract/kinds.js'
+import type { Resource } from '../contract/store.js'
+import type { Broker } from '../data/brokers.js'
+import { isTombstone } from '../federation/wish.js'
+import type { Kernel } from '../kernel.js'
+import { iso } from '../resources/clock.js'
+import { isTrue, withCondition } from '../resources/conditions.js'
+import { step } from '../resources/steps.js'
+import { isAlias, queueName } from './names.js'
+
+type F = Resource<'Flow'>
+
+/** A flow's queue, then its names; each step may be taken again after a crash. */
+export async function reconcileFlow(k: Kernel, name: string, signal: AbortSignal): Promise<number | undefined> {
+  const f = k.resources.get('Flow', name)
+  if (!f) return undefined
+  const c = { signal }
+  const broker = k.brokers.of(f)
+  if (f.deleting !== undefined) return remove(k, f, broker, c)
+  if (isTrue(f.status, 'Ready', f.generation)) return undefined
+  const queue = f.spec.adopt ?? broker.service.queueFor(queueName(name))
+  const refusal = await ensureQueue(k, f, broker, queue, c)
+  if (refusal !== undefined) return report(k, f, 'False', refusal, {}, c)
+  const described = await broker.service.describeQueue(queue, c)
+  if (!described) throw new Error(`the queue of ${name} is gone right after it was made`)
+  if (f.generation > 1) await broker.service.updateQueue(queue, f.spec.queue, c)
+  const now = k.resources.get('Flow', name) ?? f
+  const dns = await names(k, { ...f, status: { ...now.status, queue } }, broker, c)
+  step('flow.create.named')
+  await report(k, f, 'True', 'Ready', { queue, epoch: described.epoch, dns }, c)
+  step('flow.create.ready')
+  for (const s of k.resources.by('Subscription', 'local', name)) k.queue.add(`Subscription/${s.name}`)
+  return undefined
+}
+
+/**
+ * Exists is not success: that there was no such queue is written down before one is made; what is there afterwards is ours,
+ * what was there before is not.
+ * @returns the reason why the flow cannot be
+ */
+async function ensureQueue(k: Kernel, f: F, broker: Broker, queue: string, c: Call): Promise<string | undefined> {
+  const there = await broker.service.describeQueue(queue, c)
+  if (f.spec.adopt !== undefined) return there ? undefined : 'QueueAbsent'
+  if (there) return f.status.absentSeen ? undefined : 'QueueExists'
+  if (f.status.epoch !== undefined) k.log.error({ flow: f.name, queue }, 'the queue of a flow has gone: made anew, its events are lost')
+  await k.resources.update('Flow', f.name, n => ({ status: { ...n.status, absentSeen: true, queue } }), c, f.uid)
+  step('flow.create.absent-seen')
+  await broker.service.createQueue(queue, f.spec.queue, c)
+  step('flow.create.queue-made')
+  return undefined
+}
+
+/** @returns what stands in DNS now */
+async function names(k: Kernel, f: F, broker: Broker, c: Call): Promise<string> {
+  if (isAlias(f.name) || f.spec.namespace === '') return 'none'
+  if (!k.registrar.serviceFor(f.name)) return 'none'
+  if (f.spec.visibility === 'private') {
+    if (f.status.dns === 'registered') await k.registrar.forget(f.name, c)
+    await listing(k, f.spec.namespace, c)
+    return 'private'
+  }
+  await k.registrar.flow(f, broker, c)
+  await listing(k, f.spec.namespace, c, f)
+  return 'registered'
+}
+
+async function listing(k: Kernel, namespace: string, c: Call, f?: F): Promise<void> {
+  const all = k.resources.by('Flow', 'namespace', namespace).filter(x => x.name !== f?.name)
+  const open = [...all, ...(f ? [f] : [])].filter(x => x.spec.visibility === 'public' && x.deleting === undefined)
+  await k.registrar.listing(namespace, open.map(x => x.name).sort(), c)
+}
+
+/** DELETE FLOW: subscribers first (410 GONE), then names, then the queue. */
+async function remove(k: Kernel, f: F, broker: Broker, c: Call): Promise<number | undefined> {
+  const live = k.resources.by('Subscriber', 'flow', f.name).filter(s => !isTombstone(s))
+  const cause = { by: f.spec.owner, reason: 'the flow was deleted' }
+  const cuts = live.map(s => k.provider.revoke(s, cause, c.signal, 'gone'))
+  await k.queue.park(`Flow/${f.name}`, Promise.all(cuts))
+  await k.provider.enforce(f.name, 'the flow was deleted', c)
+  for (const a of k.resources.by('Access', 'flow', f.name)) await k.resources.delete('Access', a.name, c)
+  step('flow.delete.subscribers-cut')
+  if (f.status.dns === 'registered') await k.registrar.forget(f.name, c)
+  if (f.spec.namespace !== '' && f.spec.visibility === 'public') await listing(k, f.spec.namespace, c)
+  step('flow.delete.unnamed')
+  const queue = f.status.queue
+  const ours = f.spec.adopt === undefined && f.status.absentSeen === true
+  if (queue !== undefined && ours && f.spec.onDelete === 'delete') await broker.service.deleteQueue(queue, c)
+  step('flow.delete.queue-gone')
+  for (const g of k.authorizer.grantsOn('Flow', f.name)) await k.resources.delete('Grant', g.name, c)
+  for (const r of k.resources.by('Request', 'flow', f.name)) await k.resources.delete('Request', r.name, c)
+  await k.resources.update('Flow', f.name, () => ({ finalizers: [] }), c, f.uid)
+  step('flow.delete.gone')
+  return undefined
+}
+
+async function report(k: Kernel, f: F, status: 'True' | 'False', reason: string, more: Partial<FlowStatus>, c: Call): Promise<undefined> {
+  const ready = { type: 'Ready', status, reason, generation: f.generation, since: iso(k.clock.now()) }
+  await k.resources.update('Flow', f.name, n => ({ status: withCondition({ ...n.status, ...more }, ready) }), c, f.uid)
+}

@@ -1,0 +1,36 @@
+import { createHash } from 'node:crypto'
+import { isWithin, mintId } from '@fnaa/protocol'
+import type { Resource } from '../contract/store.js'
+import type { Resources } from '../resources/resources.js'
+
+/** The resource name of a private alias: one user's, so that a stranger's flow can have any local name (transcript T12). */
+export const aliasName = (user: string, name: string): string => `~${user}/${name}`
+export const isAlias = (flow: string): boolean => flow.startsWith('~')
+/** The name as its user types it. */
+export const aliasOf = (flow: string): string => flow.slice(flow.indexOf('/') + 1)
+
+/** How a flow is shown: an alias by the name its user gave it. */
+export const shown = (flow: string): string => (isAlias(flow) ? aliasOf(flow) : flow)
+
+/** The name from which a broker makes its queue's: an alias gets one that no flow can have. */
+export function queueName(flow: string): string {
+  if (!isAlias(flow)) return flow
+  return `${mintId(createHash('sha256').update(flow).digest().subarray(0, 16))}.${aliasOf(flow)}`
+}
+
+/** What counts as the source in `origins`: an alias by its user (federation: `alias:<user>/<name>`). */
+export const originOf = (flow: string): string => (isAlias(flow) ? `alias:${flow.slice(1)}` : flow)
+
+/** The namespace of ours in which a name lies: the longest that is a proper suffix. */
+export function namespaceOf(resources: Resources, name: string): Resource<'Namespace'> | undefined {
+  for (let dot = name.indexOf('.'); dot > 0; dot = name.indexOf('.', dot + 1)) {
+    const found = resources.get('Namespace', name.slice(dot + 1))
+    if (found && found.deleting === undefined) return found
+  }
+  return undefined
+}
+
+/** The domain of ours that a name belongs to: the longest. */
+export function domainOf(domains: readonly string[], name: string): string | undefined {
+  return domains.filter(d => isWithin(name, d)).sort((a, b) => b.length - a.length)[0]
+}

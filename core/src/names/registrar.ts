@@ -1,0 +1,131 @@
+import { agentRecords, type DnsRecord, flowOwners, flowRecords, isWithin, listingRecords } from '@fnaa/protocol'
+import type { Call } from '../contract/common.js'
+import type { DnsService, OwnerSet } from '../contract/dns.js'
+import { FnaError } from '../contract/errors.js'
+import type { Resource } from '../contract/store.js'
+import type { Broker } from '../data/brokers.js'
+import type { Loaded } from '../host/boot.js'
+
+export interface AgentAddress {
+  readonly host: string
+  readonly port: number
+  /** TLS from the first byte. */
+  readonly tls: boolean
+  readonly addresses: readonly string[]
+}
+
+/** Puts names into DNS: whole owners' sets, one atomic update a flow (figure 10). */
+export class Registrar {
+  readonly #services: readonly { readonly service: DnsService; readonly keys: boolean }[]
+  agent: AgentAddress
+
+  constructor(loaded: readonly Loaded[], agent: AgentAddress) {
+    this.agent = agent
+    this.#services = loaded.flatMap(l =>
+      l.plugin.manifest.kind === 'dns'
+        ? [{ service: l.service as DnsService, keys: (l.plugin.manifest.supports as { keys: boolean }).keys }]
+        : [],
+    )
+  }
+
+  /** The service that writes a name's zone: the longest zone that holds it. */
+  serviceFor(name: string): DnsService | undefined {
+    return this.#services
+      .flatMap(({ service }) => service.zones.map(zone => ({ service, zone })))
+      .filter(({ zone }) => isWithin(name, zone))
+      .sort((a, b) => b.zone.length - a.zone.length)[0]?.service
+  }
+
+  /** The agent's own names, and how to find it from each namespace. */
+  async agentNames(namespaces: readonly { name: string; domain: string }[], c: Call): Promise<void> {
+    const { host, port, tls, addresses } = this.agent
+    const sets = agentRecords({ agent: { host, port }, addresses, namespaces }).map(set => ({ ...set }))
+    if (tls) {
+      for (const { name } of namespaces) {
+        const owner = `_fnap._tcp.${name}`
+        const set = sets.find(s => s.owner === owner)
+        if (set) set.records = [...set.records, { name: owner, ttl: 300, type: 'TXT', strings: ['tls'] } as DnsRecord]
+      }
+    }
+    await this.#apply(sets, c)
+  }
+
+  /** Keys that prove our domains: where the DNS plugin may write them. */
+  async keys(sets: readonly OwnerSet[], c: Call): Promise<void> {
+    const may = sets.filter(s => this.#services.some(d => d.keys && d.service === this.serviceFor(s.owner)))
+    if (may.length > 0) await this.#apply(may, c)
+  }
+
+  async flow(flow: Resource<'Flow'>, broker: Broker, c: Call): Promise<void> {
+    const { host, port, tls } = this.agent
+    const { type, servers, words } = publicEndpoint(flow, broker, this.agent)
+    await this.#apply(
+      flowRecords({ flow: flow.name, agent: { host, port, tls }, queue: { type, servers, words } }),
+      c,
+    )
+  }
+
+  async endpoint(name: string, topic: string, type: string, servers: readonly string[], c: Call): Promise<void> {
+    const { host, port, tls } = this.agent
+    const queue = { type, servers: servers.map(parseServer), words: { topic } }
+    await this.#apply(flowRecords({ flow: name, agent: { host, port, tls }, queue }), c)
+  }
+
+  /** Removes a flow's or an endpoint's names; no zone of ours: nothing to do. */
+  async forget(name: string, c: Call): Promise<void> {
+    if (!this.serviceFor(name)) return
+    await this.#apply(
+      flowOwners(name).map(owner => ({ owner, records: [] })),
+      c,
+    )
+  }
+
+  async forgetNamespace(name: string, c: Call): Promise<void> {
+    if (!this.serviceFor(name)) return
+    const owners = [`_fnap._tcp.${name}`, `_fnap.${name}`, `_flow._tcp.${name}`]
+    await this.#apply(
+      owners.map(owner => ({ owner, records: [] })),
+      c,
+    )
+  }
+
+  /** RFC 6763: who browses a namespace sees its public flows. */
+  async listing(namespace: string, flows: readonly string[], c: Call): Promise<void> {
+    if (this.serviceFor(namespace)) await this.#apply([listingRecords(namespace, flows)], c)
+  }
+
+  async #apply(sets: readonly OwnerSet[], c: Call): Promise<void> {
+    const by = new Map<DnsService, OwnerSet[]>()
+    for (const set of sets) {
+      const service = this.serviceFor(set.owner)
+      if (!service) {
+        // An agent's host may live in a zone that its operator keeps by hand.
+        if (set.owner === this.agent.host) continue
+        throw new FnaError('FNA_ERR_FOREIGN', `no dns plugin of the config writes a zone that holds ${set.owner}`)
+      }
+      by.set(service, [...(by.get(service) ?? []), set])
+    }
+    for (const [service, own] of by) await service.apply(own, c)
+  }
+}
+
+/** Where others reach a flow: the broker itself, or, where only this process can open it, the agent (type fnap). */
+export function publicEndpoint(
+  flow: Resource<'Flow'>,
+  broker: Broker,
+  agent: AgentAddress,
+): { type: string; servers: { host: string; port: number }[]; words: Record<string, string | true>; topic: string } {
+  const topic = flow.status.queue ?? flow.name
+  if (broker.supports.reach === 'process') {
+    const words: Record<string, string | true> = agent.tls ? { topic, tls: true } : { topic }
+    return { type: 'fnap', servers: [{ host: agent.host, port: agent.port }], words, topic }
+  }
+  const { endpoint } = broker.service.internal(topic)
+  const words: Record<string, string | true> = endpoint.tls ? { topic, tls: true } : { topic }
+  return { type: broker.supports.type, servers: endpoint.servers.map(parseServer), words, topic }
+}
+
+const parseServer = (server: string): { host: string; port: number } => {
+  const colon = server.lastIndexOf(':')
+  return { host: server.slice(0, colon), port: Number(server.slice(colon + 1)) }
+}

@@ -1,0 +1,296 @@
+import type { Credential, Endpoint } from '../contract/broker.js'
+import type { Call } from '../contract/common.js'
+import { isFna } from '../contract/errors.js'
+import type { Port, ProcessorType, Run, RunStatus, RuntimeService } from '../contract/processor.js'
+import type { Resource } from '../contract/store.js'
+import { driverUrl } from '../data/drivers.js'
+import { fnapEndpoint } from '../federation/agreement.js'
+import { credentialOf } from '../federation/issued.js'
+import type { Kernel } from '../kernel.js'
+import { step } from '../resources/steps.js'
+
+type Proc = Resource<'Processor'>
+interface Runtime {
+  readonly id: string
+  readonly service: RuntimeService
+}
+/** One end of a processor, without secrets. */
+interface End {
+  readonly name: string
+  readonly endpoint: Endpoint
+  /** The uid of the subscription whose endpoint it is. */
+  readonly subscription?: string
+  readonly epoch?: string
+}
+interface Plan {
+  readonly program: string
+  readonly config: Run['config']
+  readonly ends: readonly End[]
+}
+/** Runs of one life of the agent are numbered inside its epoch. */
+const RUNS = 1_000_000
+
+/** Processors: what moves events. A resource says what is wanted; the controller hands runs to a runtime. */
+export class Processors {
+  readonly #k: Kernel
+  readonly #base: string
+  readonly #types = new Map<string, ProcessorType>()
+  readonly #runtimes = new Map<string, Runtime>()
+  readonly #status = new Map<string, RunStatus>()
+  /** What was last handed to the runtime: the same plan is not handed over again. */
+  readonly #handed = new Map<string, { epoch: number; plan: string; desired: string }>()
+  #runs = 0
+
+  constructor(kernel: Kernel, base: string) {
+    this.#k = kernel
+    this.#base = base
+    for (const { plugin, service } of kernel.loaded) {
+      if (plugin.manifest.kind === 'processor') {
+        const type = service as ProcessorType
+        this.#types.set(type.type, type)
+      }
+      if (plugin.manifest.kind === 'runtime') this.#runtimes.set(plugin.id, { id: plugin.id, service: service as RuntimeService })
+    }
+  }
+
+  get types(): ProcessorType[] {
+    return [...this.#types.values()]
+  }
+  has(type: string): boolean {
+    return this.#types.has(type)
+  }
+  /** The type of the plugin that does a verb (thesis §4.1.4: no plugin, no verb). */
+  typeFor(verb: string): ProcessorType | undefined {
+    return this.types.find(t => t.verbs.includes(verb))
+  }
+  get runtime(): string | undefined {
+    return this.#runtimes.keys().next().value
+  }
+
+  status(id: string): RunStatus | undefined {
+    return this.#status.get(id)
+  }
+  phaseOf(id: string): RunStatus['phase'] | undefined {
+    const p = this.#k.resources.get('Processor', id)
+    const handed = this.#handed.get(id)
+    const status = this.#status.get(id)
+    return p && handed && status?.epoch === handed.epoch ? status.phase : undefined
+  }
+
+  /** Listens to what the runtimes report, until the signal aborts. */
+  watch(signal: AbortSignal): void {
+    for (const runtime of this.#runtimes.values()) void this.#watch(runtime, signal)
+  }
+
+  async #watch(runtime: Runtime, signal: AbortSignal): Promise<void> {
+    while (!signal.aborted) {
+      try {
+        for await (const status of runtime.service.status({ signal })) this.#onStatus(status)
+      } catch (e) {
+        if (signal.aborted) return
+        this.#k.log.warn({ runtime: runtime.id, err: e }, 'runtime: status broke off')
+      }
+      await this.#k.clock.timer(1000, signal)
+    }
+  }
+
+  #onStatus(s: RunStatus): void {
+    const before = this.#status.get(s.id)
+    if (before && before.epoch > s.epoch) return
+    if (s.phase === 'gone') {
+      this.#status.delete(s.id)
+      this.#handed.delete(s.id)
+    } else this.#status.set(s.id, s)
+    if (before?.phase === s.phase && before.epoch === s.epoch && before.sourceEpoch === s.sourceEpoch) return
+    if (s.phase === 'failed') this.#k.log.warn({ processor: s.id, error: s.error }, 'processor failed')
+    this.#k.queue.add(`Processor/${s.id}`)
+    this.#k.queue.add(`Subscription/${s.id}`)
+  }
+
+  /** The Bridge of a subscription: same name, owned by it. */
+  async ensureFor(s: Resource<'Subscription'>, c: Call): Promise<void> {
+    const { resources } = this.#k
+    const desired = s.spec.desired === 'pause' ? 'pause' : 'run'
+    const known = resources.get('Processor', s.name)
+    if (!known) {
+      const type = this.typeFor('SUBSCRIBE')?.type ?? 'bridge'
+      const own = `subscription:${s.name}`
+      const ends = s.spec.direction === 'in' ? { sources: [own], sinks: [s.spec.local] } : { sources: [s.spec.local], sinks: [own] }
+      const spec = { type, owner: s.spec.for, ...ends, from: s.spec.from, config: null, runtime: this.runtime ?? '', desired } as const
+      await resources
+        .create({ kind: 'Processor', name: s.name, spec, finalizers: ['fnaad/run'], owner: { kind: 'Subscription', name: s.name, uid: s.uid }, status: { conditions: [], epoch: 0 } }, c)
+        .catch(e => (isFna(e, 'FNA_ERR_EXISTS') ? undefined : Promise.reject(e)))
+    } else if (known.spec.desired !== desired && known.deleting === undefined) {
+      await resources.update('Processor', s.name, p => ({ spec: { ...p.spec, desired } }), c)
+    }
+    this.#k.queue.add(`Processor/${s.name}`)
+  }
+
+  /** Resolves when it no longer reads or writes. */
+  async remove(id: string, c: Call): Promise<void> {
+    const { resources } = this.#k
+    if (!resources.get('Processor', id)) return
+    await resources.delete('Processor', id, c)
+    const gone = await resources.until('Processor', id, p => (p ? undefined : true), c.signal)
+    if (!gone) throw new Error(`processor ${id} is not gone yet`)
+  }
+
+  /** Stops the processors of users who lost a right on the flow. */
+  async enforce(flow: string): Promise<void> {
+    for (const p of this.#k.resources.list('Processor')) {
+      if (p.owner === undefined && [...p.spec.sources, ...p.spec.sinks].includes(flow)) this.#k.queue.add(`Processor/${p.name}`, { urgent: true })
+    }
+  }
+
+  async reconcile(id: string, signal: AbortSignal): Promise<number | undefined> {
+    const p = this.#k.resources.get('Processor', id)
+    if (!p) return undefined
+    const c = { signal }
+    const runtime = this.#runtimes.get(p.spec.runtime)
+    if (p.deleting !== undefined || p.spec.desired === 'stop') return this.#end(p, runtime, c)
+    if (!this.#allowed(p)) return this.#refuse(p, runtime, 'DENIED the right on a flow of this processor has ended', c)
+    if (!runtime) return this.#report(p, 'failed', 'NOTSUPPORTED the config has no runtime of that name', c)
+    const plan = await this.#plan(p, c)
+    const handed = this.#handed.get(id)
+    const key = JSON.stringify([plan.program, plan.config, plan.ends])
+    const failed = this.#status.get(id)?.phase === 'failed'
+    if (!handed || handed.plan !== key || failed) await this.#start(p, runtime, plan, key, c)
+    else if (handed.desired !== p.spec.desired) await this.#turn(p, runtime, plan, handed, c)
+    await this.#report(p, this.phaseOf(id) ?? 'starting', this.#status.get(id)?.error, c)
+    if (failed) throw new Error(this.#status.get(id)?.error ?? 'the processor failed')
+    return undefined
+  }
+
+  /** A user's own processor needs the rights for as long as it runs; a subscription's are the provider's business. */
+  #allowed(p: Proc): boolean {
+    if (p.owner !== undefined) return true
+    const subject = { type: 'user' as const, principals: [p.spec.owner] }
+    const may = (name: string, right: 'read' | 'write') => {
+      const f = this.#k.resources.get('Flow', name)
+      return f !== undefined && f.deleting === undefined && this.#k.authorizer.mayFlow(subject, right, f)
+    }
+    return p.spec.sources.every(s => may(s, 'read')) && p.spec.sinks.every(s => may(s, 'write'))
+  }
+
+  async #plan(p: Proc, c: Call): Promise<Plan> {
+    const type = this.#types.get(p.spec.type)
+    if (!type) throw new Error(`the config has no processor plugin of type ${p.spec.type}`)
+    const { program, config } = type.plan(p.spec)
+    const ends = await Promise.all([...p.spec.sources, ...p.spec.sinks].map(name => this.#endOf(p, name, c)))
+    return { program, config, ends }
+  }
+
+  /** What one end of a processor is, without secrets: a subscription's endpoint, or a flow of ours. */
+  async #endOf(p: Proc, name: string, _c: Call): Promise<End> {
+    if (name.startsWith('subscription:')) {
+      const id = name.slice('subscription:'.length)
+      const s = this.#k.resources.get('Subscription', id)
+      if (!s?.status.endpoint) throw new Error(`subscription ${id} has no endpoint yet`)
+      const own = s.status.peer !== undefined && this.#k.config.domains.includes(s.status.peer)
+      // A subscriber of our own agent is reached where it listens, not by its public name.
+      const endpoint = own ? fnapEndpoint(this.#k, s.status.endpoint.queue, true) : s.status.endpoint
+      return { name, endpoint, subscription: s.uid, epoch: s.status.sourceEpoch ?? '' }
+    }
+    const f = this.#k.resources.get('Flow', name)
+    if (!f?.status.queue || f.deleting !== undefined) throw new Error(`flow ${name} of processor ${p.name} is not ready`)
+    const broker = this.#k.brokers.of(f)
+    const endpoint = broker.supports.reach === 'process' ? fnapEndpoint(this.#k, name, true) : broker.service.internal(f.status.queue).endpoint
+    return { name, endpoint, epoch: f.status.epoch ?? '' }
+  }
+
+  async #start(p: Proc, runtime: Runtime, plan: Plan, key: string, c: Call): Promise<void> {
+    const epoch = this.#k.epoch * RUNS + ++this.#runs
+    const secrets: Record<string, Credential> = {}
+    const ports = await Promise.all(plan.ends.map((e, i) => this.#port(p, e, i, epoch, secrets, c)))
+    const run = this.#run(p, plan, ports, epoch)
+    this.#handed.set(p.name, { epoch, plan: key, desired: p.spec.desired })
+    this.#status.set(p.name, { id: p.name, epoch, phase: 'starting' })
+    try {
+      await runtime.service.ensure(run, secrets, c)
+    } catch (e) {
+      this.#handed.delete(p.name)
+      throw e
+    }
+    step('subscribe.processor-started')
+  }
+
+  /** PAUSE and RESUME: the same run goes on, with its position. */
+  async #turn(p: Proc, runtime: Runtime, plan: Plan, handed: { epoch: number; plan: string }, c: Call): Promise<void> {
+    const secrets: Record<string, Credential> = {}
+    const ports = await Promise.all(plan.ends.map((e, i) => this.#port(p, e, i, handed.epoch, secrets, c)))
+    await runtime.service.ensure(this.#run(p, plan, ports, handed.epoch), secrets, c)
+    this.#handed.set(p.name, { ...handed, desired: p.spec.desired })
+  }
+
+  #run(p: Proc, plan: Plan, ports: Port[], epoch: number): Run {
+    const { resolver, network } = this.#k.config
+    const n = p.spec.sources.length
+    return {
+      id: p.name,
+      epoch,
+      program: plan.program.startsWith('grpc:') ? plan.program : driverUrl(plan.program, this.#base),
+      config: plan.config,
+      sources: ports.slice(0, n),
+      sinks: ports.slice(n),
+      desired: p.spec.desired === 'pause' ? 'pause' : 'run',
+      guarantee: 'at-least-once',
+      network: { servers: resolver?.servers ?? ['127.0.0.1:53'], trustAd: resolver?.trustAd ?? false, allow: network?.allow ?? [] },
+    }
+  }
+
+  async #port(p: Proc, end: End, index: number, epoch: number, secrets: Record<string, Credential>, c: Call): Promise<Port> {
+    const isSource = index < p.spec.sources.length
+    const manifest = this.#k.brokers.manifest(end.endpoint.type)
+    if (!manifest?.driver) throw new Error(`no driver for broker type ${end.endpoint.type}`)
+    const secret = String(index)
+    const foreign = end.subscription !== undefined && !this.#ownSubscription(end.name)
+    if (end.subscription !== undefined) {
+      const entry = await this.#k.secrets.get(`subscription/${end.subscription}`, c)
+      if (!entry) throw new Error(`the credential of ${end.name} is missing`)
+      secrets[secret] = JSON.parse(Buffer.from(entry.value).toString()) as Credential
+    } else {
+      const credential = await this.#localCredential(p, end, isSource, epoch)
+      if (credential) secrets[secret] = credential
+    }
+    const from = isSource && end.subscription === undefined ? { from: p.spec.from } : {}
+    return { name: end.name, endpoint: end.endpoint, secret, driver: driverUrl(manifest.driver, this.#base), foreign, ...from }
+  }
+
+  async #localCredential(p: Proc, end: End, isSource: boolean, epoch: number): Promise<Credential | null> {
+    const f = this.#k.resources.get('Flow', end.name)
+    if (!f?.status.queue) return null
+    const broker = this.#k.brokers.of(f)
+    if (broker.supports.reach === 'network') return broker.service.internal(f.status.queue).credential
+    const right = isSource ? 'read' : 'write'
+    return credentialOf(await this.#k.issued.forRun({ kind: 'processor', key: p.uid, name: end.name, right, epoch }))
+  }
+
+  #ownSubscription(name: string): boolean {
+    const s = this.#k.resources.get('Subscription', name.slice('subscription:'.length))
+    return s?.status.peer !== undefined && this.#k.config.domains.includes(s.status.peer)
+  }
+
+  async #end(p: Proc, runtime: Runtime | undefined, c: Call): Promise<undefined> {
+    await this.#stop(p, runtime, c)
+    if (p.deleting === undefined) return this.#report(p, 'stopped', undefined, c)
+    await this.#k.positions.delete(`processor/${p.uid}`, c).catch(() => undefined)
+    await this.#k.resources.update('Processor', p.name, () => ({ finalizers: [] }), c, p.uid)
+  }
+
+  async #stop(p: Proc, runtime: Runtime | undefined, c: Call): Promise<void> {
+    await this.#k.issued.revoke(p.uid, c)
+    await runtime?.service.remove(p.name, this.#k.epoch * RUNS + ++this.#runs, c)
+    this.#handed.delete(p.name)
+    this.#status.delete(p.name)
+  }
+
+  async #refuse(p: Proc, runtime: Runtime | undefined, error: string, c: Call): Promise<undefined> {
+    await this.#stop(p, runtime, c)
+    return this.#report(p, 'failed', error, c)
+  }
+
+  async #report(p: Proc, phase: string, error: string | undefined, c: Call): Promise<undefined> {
+    const epoch = this.#handed.get(p.name)?.epoch ?? p.status.epoch
+    await this.#k.resources.update('Processor', p.name, n => ({ status: { conditions: n.status.conditions, epoch, phase, ...(error === undefined ? {} : { error }) } }), c, p.uid)
+  }
+}

@@ -1,0 +1,45 @@
+import type { Kernel } from '../kernel.js'
+import { reconcileGrant } from '../grants/grant-controller.js'
+import { reconcileSubscriber } from '../federation/subscriber-controller.js'
+import { reconcileSubscription } from '../federation/subscription-controller.js'
+import { reconcileFlow } from '../names/flow-controller.js'
+import { reconcileNamespace } from '../names/namespace-controller.js'
+import type { KindName, Listener } from './resources.js'
+
+type Reconciler = (k: Kernel, name: string, signal: AbortSignal) => Promise<number | undefined>
+
+/** What looks after each kind; kinds without an entry are only data. */
+const RECONCILERS: Partial<Record<KindName, Reconciler>> = {
+  Namespace: reconcileNamespace,
+  Flow: reconcileFlow,
+  Subscription: reconcileSubscription,
+  Subscriber: reconcileSubscriber,
+  Processor: (k, name, signal) => k.processors.reconcile(name, signal),
+  Grant: reconcileGrant,
+}
+
+export async function reconcile(k: Kernel, key: string, signal: AbortSignal): Promise<number | undefined> {
+  const slash = key.indexOf('/')
+  const run = RECONCILERS[key.slice(0, slash) as KindName]
+  return run?.(k, key.slice(slash + 1), signal)
+}
+
+/** Every change wakes its controller: urgent where something ends, preempting where the spec is another one. */
+export function wake(k: Kernel): Listener {
+  return (now, previous, gone) => {
+    const key = `${now.kind}/${now.name}`
+    if (gone || !(now.kind in RECONCILERS)) {
+      if (gone) wakeOwner(k, now)
+      return
+    }
+    const ends = now.deleting !== undefined || ['revoked', 'gone', 'stop'].includes((now.spec as { desired?: string }).desired ?? '')
+    const spec = previous !== undefined && previous.generation !== now.generation
+    const marked = now.deleting !== undefined && previous?.deleting === undefined
+    k.queue.add(key, { urgent: ends, preempt: spec || marked })
+    if (now.kind === 'Processor' && previous?.status !== now.status) wakeOwner(k, now)
+  }
+}
+
+function wakeOwner(k: Kernel, r: { owner?: { kind: string; name: string } }): void {
+  if (r.owner) k.queue.add(`${r.owner.kind}/${r.owner.name}`)
+}

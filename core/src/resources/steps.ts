@@ -1,0 +1,47 @@
+/** Called at every named step between two durable acts; a kill test makes it end the process there. */
+export type StepHook = (name: string) => void
+let hook: StepHook | undefined
+
+/** For tests only: what happens at each step. */
+export function onStep(h: StepHook | undefined): void {
+  hook = h
+}
+
+/** A place at which a crash must leave nothing half-made. Costs a comparison when no test listens. */
+export function step(name: string): void {
+  hook?.(name)
+}
+
+/** Every step that there is, in the order of the work: the kill test goes through them all. */
+export const STEPS = [
+  'flow.create.stored',
+  'flow.create.absent-seen',
+  'flow.create.queue-made',
+  'flow.create.named',
+  'flow.create.ready',
+  'flow.delete.marked',
+  'flow.delete.subscribers-cut',
+  'flow.delete.unnamed',
+  'flow.delete.queue-gone',
+  'flow.delete.gone',
+  'subscribe.stored',
+  'subscribe.local-ready',
+  'subscribe.agreed',
+  'subscribe.secret-kept',
+  'subscribe.endpoint-kept',
+  'subscribe.processor-stored',
+  'subscribe.processor-started',
+  'subscribe.active',
+  'subscriber.stored',
+  'subscriber.positioned',
+  'subscriber.issued',
+  'subscriber.ready',
+  'unsubscribe.marked',
+  'unsubscribe.processor-gone',
+  'unsubscribe.told',
+  'unsubscribe.gone',
+  'subscriber.cut-sessions',
+  'subscriber.cut-credential',
+  'subscriber.cut-position',
+  'subscriber.tombstone',
+] as const

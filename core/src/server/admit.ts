@@ -1,0 +1,52 @@
+import type { Identity } from '../contract/auth.js'
+import type { Kernel } from '../kernel.js'
+import type { Session } from './session.js'
+
+/**
+ * The kernel's word on an identity that a mechanism has proved: a user must be of one of our domains, a domain must not be
+ * (hardening H4), a stranger's level must suffice, a blocked peer stays out.
+ * @returns null, or why not (for the log)
+ */
+export async function admit(session: Session, who: Identity): Promise<string | null> {
+  const { kernel } = session
+  const refused = refusal(kernel, session, who)
+  if (refused !== null) return refused
+  session.identity = who
+  if (who.expiresIn !== undefined) expire(kernel, session, who.expiresIn)
+  if (who.type === 'domain') await kernel.peers.met(who, session.peer.address)
+  kernel.audit.write({
+    what: 'login',
+    who: who.principal,
+    ...(who.level ? { level: who.level } : {}),
+    ...(who.key ? { key: `${who.key.selector}:${who.key.fingerprint}` } : {}),
+  })
+  return null
+}
+
+function refusal(kernel: Kernel, session: Session, who: Identity): string | null {
+  const own = kernel.config.domains
+  switch (who.type) {
+    case 'user': {
+      const at = who.principal.lastIndexOf('@')
+      return at > 0 && own.includes(who.principal.slice(at + 1)) ? null : `user ${who.principal} is of no domain of ours`
+    }
+    case 'domain':
+      if (own.includes(who.principal)) return `domain ${who.principal} is our own`
+      return kernel.peers.refusal(who)
+    case 'issued': {
+      const account = kernel.issued.get(who.principal)
+      if (!account) return 'an issued credential that is not known'
+      if (session.peer.tls === null && !session.peer.loopback) return 'an issued credential outside TLS'
+      session.issued = account
+      return null
+    }
+    default:
+      return null
+  }
+}
+
+function expire(kernel: Kernel, session: Session, seconds: number): void {
+  void kernel.clock.timer(seconds * 1000, session.gone.signal).then(() => {
+    if (!session.gone.signal.aborted) kernel.sessions.cut(s => s === session, 'the login has expired')
+  })
+}

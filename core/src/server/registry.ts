@@ -1,0 +1,84 @@
+import { fnapError } from '@fnaa/protocol'
+import type { Kernel } from '../kernel.js'
+import type { Session } from './session.js'
+
+/** All sessions: for limits, the sweep, and for whoever has to cut one. */
+export class SessionRegistry {
+  readonly #sessions = new Set<Session>()
+  readonly #perAddress = new Map<string, number>()
+
+  add(s: Session): void {
+    this.#sessions.add(s)
+    const source = sourceOf(s.peer.address)
+    this.#perAddress.set(source, (this.#perAddress.get(source) ?? 0) + 1)
+  }
+
+  remove(s: Session): void {
+    if (!this.#sessions.delete(s)) return
+    const source = sourceOf(s.peer.address)
+    const left = (this.#perAddress.get(source) ?? 1) - 1
+    if (left > 0) this.#perAddress.set(source, left)
+    else this.#perAddress.delete(source)
+  }
+
+  get size(): number {
+    return this.#sessions.size
+  }
+
+  from(address: string): number {
+    return this.#perAddress.get(sourceOf(address)) ?? 0
+  }
+
+  unauthenticated(): number {
+    let n = 0
+    for (const s of this.#sessions) if (!s.identity) n++
+    return n
+  }
+
+  [Symbol.iterator](): IterableIterator<Session> {
+    return this.#sessions[Symbol.iterator]()
+  }
+
+  /** Ends every session for which `which` says so: at once and without a word where data flow, else with 421. @returns how many */
+  cut(which: (s: Session) => boolean, why = 'the right to this session has ended'): number {
+    const cut = [...this.#sessions].filter(which)
+    for (const s of cut) {
+      if (s.streaming) s.destroy()
+      else s.end(fnapError('CLOSING', why))
+    }
+    return cut.length
+  }
+
+  /** Closes what has been silent, unread, or half said for too long. */
+  sweep(kernel: Kernel): void {
+    const now = kernel.clock.now()
+    const l = kernel.limits
+    for (const s of this.#sessions) {
+      if (s.progress() === 0) {
+        s.stalledSince ||= now
+        if (now - s.stalledSince >= l.stalledSeconds * 1000) s.destroy()
+        continue
+      }
+      s.stalledSince = 0
+      const late =
+        (!s.identity && now - s.opened >= l.loginSeconds * 1000) ||
+        (s.lineSince > 0 && now - s.lineSince >= l.lineSeconds * 1000) ||
+        (!s.streaming && now - s.active >= l.idleSeconds * 1000)
+      if (late) {
+        if (s.streaming) s.destroy()
+        else s.end(fnapError('CLOSING', 'nothing was said in time'))
+      }
+    }
+  }
+}
+
+/** /32 of IPv4, /64 of IPv6: what one household or host has. */
+export function sourceOf(address: string): string {
+  const v4 = address.startsWith('::ffff:') ? address.slice(7) : address
+  if (!v4.includes(':')) return v4
+  const [head = '', tail] = v4.split('%')[0]!.split('::')
+  const groups = head === '' ? [] : head.split(':')
+  const rest = tail ? tail.split(':') : []
+  while (tail !== undefined && groups.length + rest.length < 8) groups.push('0')
+  return `${[...groups, ...rest].slice(0, 4).join(':')}::/64`
+}
