@@ -3,6 +3,7 @@ import { type CloudEvent, isAttributeName, isAttributeText, isCloudEvent, isCore
 import { parseContainer } from './cloudevents.js'
 import { asBuffer } from './codecs.js'
 import type { FlowEvent } from './events.js'
+import { foldAscii } from './names.js'
 import { formatTime } from './time.js'
 import { hideEnd } from './values.js'
 
@@ -81,7 +82,7 @@ function keyMember(event: FlowEvent): [string, string][] {
 function addHeaders(members: Members, event: FlowEvent): void {
   for (const [name, bytes] of event.headers) {
     const bound = /^ce_/i.test(name)
-    const attribute = bound ? name.slice(3).toLowerCase() : name
+    const attribute = bound ? foldAscii(name.slice(3)) : name
     const text = utf8(bytes)
     if (text === null || !isAttributeName(attribute) || !isAttributeText(text)) continue
     if (attribute === 'specversion' || attribute === 'data' || attribute === 'datacontenttype') continue

@@ -117,7 +117,10 @@ class FormReader {
       return
     }
     if (word.optional && (this.#at >= this.tokens.length || this.#stops())) return
-    if (this.#at >= this.tokens.length) throw fnapError('SYNTAX', `${this.id} needs ${word.label.replace('..', '')}`)
+    // A run of values that would begin with the keyword after it is empty.
+    const empty = word.many === true && this.#stops()
+    if (this.#at >= this.tokens.length || empty)
+      throw fnapError('SYNTAX', `${this.id} needs ${word.label.replace('..', '')}`)
     this.#args[word.key] = this.#value(word, word.label.replace('..', ''))
   }
 

@@ -30,6 +30,14 @@ export const RESERVED_LABELS: ReadonlySet<string> = new Set([
   '_udp',
 ])
 
+const VISIBLE = /^[\x21-\x7e]*$/
+
+/**
+ * Lower case of visible ASCII, or '' for any other text: beyond ASCII there are letters that fold into a-z (the Kelvin
+ * sign becomes k), and nothing may become a name or an id by being folded.
+ */
+export const foldAscii = (text: string): string => (VISIBLE.test(text) ? text.toLowerCase() : '')
+
 /** The labels of a name, from the first to the top. */
 export const splitLabels = (name: string): string[] => name.split('.')
 
@@ -58,8 +66,7 @@ export function parseName(text: string, what = 'a name'): string {
   const bad = () =>
     fnapError('BADNAME', `${what} is two or more labels of a-z 0-9 and inner hyphens, at most 253 characters`)
   if (text.length > LIMITS.name + SCHEME.length + 1) throw bad()
-  let name = text.toLowerCase()
-  if (name.length !== text.length) throw bad()
+  let name = foldAscii(text)
   if (name.startsWith(SCHEME)) name = name.slice(SCHEME.length)
   if (name.endsWith('.')) name = name.slice(0, -1)
   if (!isName(name)) throw bad()
@@ -120,7 +127,7 @@ export const isUser = (text: string): boolean => text.length <= 64 && USER.test(
  */
 export function parseUser(text: string, what = 'a user'): string {
   const at = text.indexOf('@')
-  const user = text.slice(0, Math.max(at, 0)).toLowerCase()
+  const user = foldAscii(text.slice(0, Math.max(at, 0)))
   if (at < 1 || text.length > 320 || !isUser(user) || !isDomain(text.slice(at + 1))) {
     throw fnapError('BADVALUE', `${what} is user@domain, the user 1 to 64 of a-z 0-9 . _ + -`)
   }
@@ -143,11 +150,10 @@ export function parseWho(text: string, what = 'who'): string {
 }
 
 const canonicalDomain = (text: string): string => {
-  const folded = text.toLowerCase()
+  const folded = foldAscii(text)
   return folded.endsWith('.') ? folded.slice(0, -1) : folded
 }
-const isDomain = (text: string): boolean =>
-  text.length <= LIMITS.name + 1 && /^[\x21-\x7e]+$/.test(text) && isName(canonicalDomain(text))
+const isDomain = (text: string): boolean => text.length <= LIMITS.name + 1 && isName(canonicalDomain(text))
 
 /**
  * Does a grant's `who` include a principal (`user@domain`, an agent's `domain`, or `anonymous`)? `*` includes everyone,

@@ -1,6 +1,6 @@
 import { fnapError } from './errors.js'
 import { LIMITS } from './limits.js'
-import { isId, isLabel, parseName } from './names.js'
+import { foldAscii, isId, isLabel, parseName } from './names.js'
 import { formatTime, parseTime } from './time.js'
 import { quoteWord, type Token } from './tokens.js'
 import { foldWord } from './verbs.js'
@@ -77,7 +77,7 @@ export function parsePairs(text: string, what: string, keys: readonly string[]):
   const pairs = new Map<string, string>()
   for (const part of text.length <= LIMITS.text ? text.split(',') : ['']) {
     const equals = part.indexOf('=')
-    const key = part.slice(0, Math.max(equals, 0)).toLowerCase()
+    const key = foldAscii(part.slice(0, Math.max(equals, 0)))
     if (!keys.includes(key) || pairs.has(key)) throw bad(what, `a list of ${keys.map(k => `${k}=n`).join(',')}`)
     pairs.set(key, part.slice(equals + 1))
   }
@@ -104,7 +104,7 @@ export function formatLimit(limit: RateLimit): string {
 }
 
 export function parseRights(text: string, what: string): Right[] {
-  const given = text.length <= 64 ? text.toLowerCase().split(',') : ['']
+  const given = text.length <= 64 ? foldAscii(text).split(',') : ['']
   if (!given.every(right => (RIGHTS as readonly string[]).includes(right)))
     throw bad(what, `a list of ${RIGHTS.join(', ')}`)
   return RIGHTS.filter(right => given.includes(right))
@@ -125,9 +125,8 @@ export function formatFrom(from: CommandFrom): string {
 }
 
 export function parseLabel(text: string, what: string): string {
-  const label = text.toLowerCase()
-  if (label.length !== text.length || !isLabel(label))
-    throw bad(what, 'a label of a-z 0-9 and inner hyphens, at most 63')
+  const label = foldAscii(text)
+  if (!isLabel(label)) throw bad(what, 'a label of a-z 0-9 and inner hyphens, at most 63')
   return label
 }
 
@@ -139,7 +138,7 @@ export function parseOn(take: Take, what: string): On {
 }
 
 export function parseId(text: string, what: string): string {
-  const id = text.toLowerCase()
+  const id = foldAscii(text)
   if (!isId(id)) throw bad(what, 'an id: 26 of a-z 2-7')
   return id
 }

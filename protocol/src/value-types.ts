@@ -1,6 +1,6 @@
 import { isSelector } from './dns-text.js'
 import { LIMITS } from './limits.js'
-import { isId, parseName, parseNewName, parseUser, parseWho } from './names.js'
+import { foldAscii, isId, parseName, parseNewName, parseUser, parseWho } from './names.js'
 import {
   bad,
   byUnit,
@@ -82,10 +82,7 @@ const TYPES: ReadonlyMap<ValueType, Reader> = new Map<ValueType, Reader>([
   ['from', { parse: parseFrom, format: formatFrom }],
   ['help', { parse: take => take().text.toUpperCase() }],
   ['id', { parse: single(parseId) }],
-  [
-    'idOrName',
-    { parse: single((text, what) => (isId(text.toLowerCase()) ? text.toLowerCase() : parseName(text, what))) },
-  ],
+  ['idOrName', { parse: single((text, what) => (isId(foldAscii(text)) ? foldAscii(text) : parseName(text, what))) }],
   [
     'instance',
     { parse: matching(/^[A-Za-z0-9][A-Za-z0-9._-]*$/, LIMITS.name, 'letters, digits, dots, hyphens and underscores') },
@@ -95,11 +92,14 @@ const TYPES: ReadonlyMap<ValueType, Reader> = new Map<ValueType, Reader>([
   [
     'list',
     {
-      parse: (take, what) => parseItems(take().text.toLowerCase(), what, /^[a-z0-9][a-z0-9._+/-]*$/),
+      parse: (take, what) => parseItems(foldAscii(take().text), what, /^[a-z0-9][a-z0-9._+/-]*$/),
       format: (items: readonly string[]) => quoteWord(items.join(',')),
     },
   ],
-  ['mechanism', { parse: matching(/^[A-Z0-9_-]+$/, 20, 'the name of a SASL mechanism', text => text.toUpperCase()) }],
+  [
+    'mechanism',
+    { parse: matching(/^[A-Z0-9_-]+$/, 20, 'the name of a SASL mechanism', text => foldAscii(text).toUpperCase()) },
+  ],
   ['name', { parse: single(parseName) }],
   ['newName', { parse: single(parseNewName) }],
   ['number', { parse: single(parseNumber), format: (n: number) => String(n) }],
@@ -124,9 +124,8 @@ const TYPES: ReadonlyMap<ValueType, Reader> = new Map<ValueType, Reader>([
     'selector',
     {
       parse: single((text, what) => {
-        if (!isSelector(text.toLowerCase()))
-          throw bad(what, 'a selector of a-z 0-9 and single inner hyphens, at most 63')
-        return text.toLowerCase()
+        if (!isSelector(foldAscii(text))) throw bad(what, 'a selector of a-z 0-9 and single inner hyphens, at most 63')
+        return foldAscii(text)
       }),
     },
   ],
@@ -157,10 +156,7 @@ const TYPES: ReadonlyMap<ValueType, Reader> = new Map<ValueType, Reader>([
   ],
   ['user', { parse: single(parseUser) }],
   ['who', { parse: single(parseWho) }],
-  [
-    'whoOrId',
-    { parse: single((text, what) => (isId(text.toLowerCase()) ? text.toLowerCase() : parseWho(text, what))) },
-  ],
+  ['whoOrId', { parse: single((text, what) => (isId(foldAscii(text)) ? foldAscii(text) : parseWho(text, what))) }],
   [
     'yes',
     {
