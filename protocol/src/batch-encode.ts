@@ -89,8 +89,8 @@ function checkStamp(timestamp: number): void {
   }
 }
 
-/** The last millisecond that a JavaScript Date can hold. */
-export const MAX_TIMESTAMP = 8_640_000_000_000_000
+/** The last millisecond of the year 9999, the last one that RFC 3339 can write. */
+export const MAX_TIMESTAMP = 253_402_300_799_999
 
 function writeHeader(
   out: Buffer,

@@ -1,0 +1,172 @@
+import t from 'tap'
+import { fails } from './fails.test.help.js'
+import {
+  agentRecords,
+  checkRecord,
+  type DnsRecord,
+  flowOwners,
+  flowRecords,
+  formatFnapRecord,
+  formatKeyRecord,
+  isIPv4,
+  isIPv6,
+  isOwner,
+  isReservedOwner,
+  isSelector,
+  keyOwner,
+  listingRecords,
+  parseFnapRecord,
+  parseKeyRecord,
+  parseWords,
+} from './index.js'
+
+const F = 'notifications.calendar.people.syndeno.com'
+const base = { name: 'a.b', ttl: 300 }
+const txt = (...strings: string[]): DnsRecord => ({ ...base, type: 'TXT', strings })
+
+t.test('the layout of annex B', async t => {
+  const sets = flowRecords({
+    flow: F,
+    agent: { host: 'fnaa.syndeno.com', port: 65432, tls: true },
+    queue: { type: 'kafka', servers: [{ host: 'kafka.syndeno.com', port: 9092 }], words: { tls: true } },
+  })
+  const show = (r: DnsRecord) => {
+    const data =
+      r.type === 'PTR' ? r.target : r.type === 'SRV' ? `${r.priority} ${r.weight} ${r.port} ${r.target}` : r.type === 'TXT' ? r.strings.map(s => `"${s}"`).join(' ') : ''
+    return `${r.name} ${r.ttl} ${r.type} ${data}`
+  }
+  t.same(sets.map(s => s.owner), flowOwners(F))
+  t.same(sets.flatMap(s => s.records.map(show)), [
+    `${F} 300 PTR _flow._tcp.${F}`,
+    `${F} 300 SRV 0 0 65432 fnaa.syndeno.com`,
+    `_flow._tcp.${F} 300 SRV 30 30 65432 fnaa.syndeno.com`,
+    `_flow._tcp.${F} 300 TXT "tls"`,
+    `_queue._flow._tcp.${F} 300 SRV 30 30 9092 kafka.syndeno.com`,
+    `_queue._flow._tcp.${F} 300 TXT "broker-type=kafka tls"`,
+  ])
+  for (const { owner, records } of sets) for (const r of records) t.equal(r.name, owner)
+  const starttls = flowRecords({ flow: F, agent: { host: 'fnaa.syndeno.com', port: 1 }, ttl: 60 })
+  t.equal(starttls.length, 2)
+  t.match(starttls[1]!.records[1], { type: 'TXT', strings: [''], ttl: 60 })
+  t.same(listingRecords('people.syndeno.com', [F]), {
+    owner: '_flow._tcp.people.syndeno.com',
+    records: [{ name: '_flow._tcp.people.syndeno.com', ttl: 300, type: 'PTR', target: F }],
+  })
+})
+
+t.test('TXT words', async t => {
+  const words = { topic: 'x y', note: 'z'.repeat(200), more: 'z'.repeat(100) }
+  const [, , queue] = flowRecords({ flow: F, agent: { host: 'a.b', port: 1 }, queue: { type: 'sqs', servers: [], words } })
+  const { strings } = queue!.records[0] as { strings: string[] } & DnsRecord
+  t.equal(strings.length, 2)
+  t.same([...parseWords(strings).entries()], [['broker-type', 'sqs'], ['topic', 'x%20y'], ['note', words.note], ['more', words.more]])
+  t.same([...parseWords(['broker-type=kafka tls', 'tls=no'])], [['broker-type', 'kafka'], ['tls', true]])
+  for (const evil of [{ v: 'FNAP1' }, { 'a b': 'x' }, { topic: 'x;y' }, { topic: '"' }, { topic: '\\' }, { topic: 'x'.repeat(300) }]) {
+    fails(t, () => flowRecords({ flow: F, agent: { host: 'a.b', port: 1 }, queue: { type: 'kafka', servers: [], words: evil as never } }), 'BADVALUE', JSON.stringify(evil).slice(0, 40))
+  }
+})
+
+t.test('what leads to an agent', async t => {
+  const sets = agentRecords({
+    agent: { host: 'fnaa.unix.ar', port: 61000 },
+    addresses: ['192.0.2.1', '2001:db8::1'],
+    namespaces: [{ name: 'flows.unix.ar', domain: 'unix.ar' }],
+  })
+  t.same(sets, [
+    {
+      owner: 'fnaa.unix.ar',
+      records: [
+        { name: 'fnaa.unix.ar', ttl: 300, type: 'SRV', priority: 0, weight: 0, port: 61000, target: 'fnaa.unix.ar' },
+        { name: 'fnaa.unix.ar', ttl: 300, type: 'A', address: '192.0.2.1' },
+        { name: 'fnaa.unix.ar', ttl: 300, type: 'AAAA', address: '2001:db8::1' },
+      ],
+    },
+    {
+      owner: '_fnap._tcp.flows.unix.ar',
+      records: [{ name: '_fnap._tcp.flows.unix.ar', ttl: 300, type: 'SRV', priority: 0, weight: 0, port: 61000, target: 'fnaa.unix.ar' }],
+    },
+    {
+      owner: '_fnap.flows.unix.ar',
+      records: [{ name: '_fnap.flows.unix.ar', ttl: 300, type: 'TXT', strings: ['v=FNAP1; d=unix.ar'] }],
+    },
+  ])
+})
+
+t.test('nothing unsafe becomes a record', async t => {
+  const badNames = ['', '.', 'a..b', 'a.', '.a', 'a b', 'A.b', '*.a.b', 'a\\.b', 'é.b', 'a/b', '-a.b', 'a-', '_', '__a.b', 'a_b.c', `${'a'.repeat(64)}.b`, `${'a'.repeat(200)}.x`, 'a\0.b', `${'a.'.repeat(127)}aa`]
+  for (const name of badNames) {
+    t.notOk(isOwner(name), name)
+    fails(t, () => checkRecord({ ...base, name, type: 'A', address: '192.0.2.1' }), 'BADNAME', name)
+    fails(t, () => checkRecord({ ...base, type: 'PTR', target: name }), 'BADNAME', `PTR ${name}`)
+    fails(t, () => checkRecord({ ...base, type: 'SRV', priority: 0, weight: 0, port: 1, target: name }), 'BADNAME', `SRV ${name}`)
+    fails(t, () => checkRecord({ ...base, type: 'NS', target: name }), 'BADNAME', `NS ${name}`)
+  }
+  fails(t, () => checkRecord({ ...base, type: 'SRV', priority: 0, weight: 0, port: 1, target: '_fnap.a.b' }), 'BADNAME')
+  // 300 bytes would be written as a string of 44 and whatever follows it, chosen by the attacker.
+  const smuggled = [`d=${'A'.repeat(42)}\x10v=flow1;admin=1;`.padEnd(300, 'A'), 'a\x10b', '\x7f', 'x"y', 'x\\y', 'ñ', 'a;b', 'v=FNAP1', 'V=spf1', '\r\n', 'x'.repeat(256)]
+  for (const text of smuggled) fails(t, () => checkRecord(txt(text)), 'BADVALUE', JSON.stringify(text).slice(0, 40))
+  fails(t, () => checkRecord(txt()), 'BADVALUE', 'no string')
+  fails(t, () => checkRecord(txt(...Array(17).fill('x'))), 'BADVALUE', '17 strings')
+  t.ok(checkRecord(txt('', 'broker-type=kafka topic=a.b tls', 'x'.repeat(255))))
+  t.ok(checkRecord({ name: '_fnap.a.b', ttl: 0, type: 'TXT', strings: ['v=FNAP1; d=a.b'] }))
+  for (const ttl of [-1, 1.5, Number.NaN, 2 ** 31, '300' as never]) fails(t, () => checkRecord({ ...txt('x'), ttl }), 'BADVALUE', `${ttl}`)
+  for (const port of [-1, 65_536, 1.5]) fails(t, () => checkRecord({ ...base, type: 'SRV', priority: 0, weight: 0, port, target: 'a.b' }), 'BADVALUE')
+  for (const digest of ['', 'zz', 'a'.repeat(41), 'a'.repeat(130)]) {
+    fails(t, () => checkRecord({ ...base, type: 'DS', keyTag: 1, algorithm: 13, digestType: 2, digest }), 'BADVALUE')
+  }
+  t.ok(checkRecord({ ...base, type: 'DS', keyTag: 1, algorithm: 13, digestType: 2, digest: 'ab'.repeat(32) }))
+  t.ok(checkRecord({ ...base, type: 'NS', target: 'ns.a.b' }))
+  fails(t, () => checkRecord({ ...base, type: 'CNAME', target: 'a.b' } as never), 'BADVALUE')
+})
+
+t.test('addresses', async t => {
+  for (const ok of ['0.0.0.0', '192.0.2.1', '255.255.255.255']) t.ok(isIPv4(ok), ok)
+  for (const bad of ['', '1.2.3', '1.2.3.4.5', '256.1.1.1', '01.2.3.4', '0x7f.0.0.1', '127.1', '2130706433', '1.2.3.4 ', '1.2.3.-4', '١.2.3.4']) t.notOk(isIPv4(bad), bad)
+  for (const ok of ['::', '::1', '2001:db8::1', '1:2:3:4:5:6:7:8', '::ffff:192.0.2.1', '1:2:3:4:5:6:192.0.2.1', 'fe80::', 'ABCD::ef']) t.ok(isIPv6(ok), ok)
+  for (const bad of ['', ':', ':::', '1:2:3:4:5:6:7', '1:2:3:4:5:6:7:8:9', '1::2::3', '12345::', '::1%lo', 'g::', '1:2:3:4:5:6:7::8:9', '::192.0.2.256', '192.0.2.1::', '1:2:3:4:5:6:7:8::', ':1::2', '1.2.3.4']) t.notOk(isIPv6(bad), bad)
+})
+
+t.test('owners that are the operator’s', async t => {
+  for (const name of ['_fnap.a.b', 'k1._fnapkey.a.b', 'x._domainkey.a.b', '*.a.b', '_FNAP.a.b']) t.ok(isReservedOwner(name), name)
+  for (const name of ['a.b', '_flow._tcp.a.b', '_fnapx.a.b', '_queue._flow._tcp.a.b']) t.notOk(isReservedOwner(name), name)
+})
+
+t.test('the namespace record', async t => {
+  t.equal(formatFnapRecord({ domain: 'unix.ar', id: '1' }), 'v=FNAP1; d=unix.ar; id=1')
+  fails(t, () => formatFnapRecord({ domain: 'UNIX.ar' }), 'BADNAME')
+  fails(t, () => formatFnapRecord({ domain: 'unix.ar', id: 'a;d=evil.ar' }), 'BADVALUE')
+  const good: [string[][], object | null][] = [
+    [[['v=FNAP1; d=unix.ar']], { domain: 'unix.ar' }],
+    [[['v=FNAP1;d=UNIX.AR;id=20261123a']], { domain: 'unix.ar', id: '20261123a' }],
+    [[['v=FNAP1; d=', 'unix.ar; new=x; ']], { domain: 'unix.ar' }],
+    [[['v=FNAP1']], { domain: 'flows.unix.ar' }],
+    [[['v=FNAP1;']], { domain: 'flows.unix.ar' }],
+    [[['spf'], ['v=FNAP1; d=flows.unix.ar'], ['v=FNAP12; d=x.y']], { domain: 'flows.unix.ar' }],
+    [[], null],
+    [[['v=spf1 -all']], null],
+    [[['V=FNAP1; d=unix.ar']], null],
+  ]
+  for (const [records, expected] of good) t.same(parseFnapRecord(records, 'flows.unix.ar'), expected, JSON.stringify(records))
+  const bad = ['v=FNAP1; d=evil.ar', 'v=FNAP1; d=ar', 'v=FNAP1; d=x.flows.unix.ar', 'v=FNAP1; d=nix.ar', 'v=FNAP1; d=unix.ar; d=unix.ar', 'v=FNAP1; v=FNAP1', 'v=FNAP1; d', 'v=FNAP1; d=', 'v=FNAP1; =x', 'v=FNAP1; d=unix.ar; \x01=x', 'v=FNAP1; D=x']
+  for (const text of bad) fails(t, () => parseFnapRecord([[text]], 'flows.unix.ar'), 'REMOTE', text)
+  fails(t, () => parseFnapRecord([['v=FNAP1; d=unix.ar'], ['v=FNAP1; d=unix.ar']], 'flows.unix.ar'), 'REMOTE', 'two records')
+})
+
+t.test('the key record', async t => {
+  const key = Buffer.alloc(32, 7)
+  const p = key.toString('base64')
+  t.equal(formatKeyRecord({ key }), `v=FNAP1; k=ed25519; p=${p}`)
+  t.equal(formatKeyRecord({ key: null, notAfter: 5, note: 'old one' }), 'v=FNAP1; k=ed25519; p=; x=5; n=old one')
+  t.same(parseKeyRecord([[formatKeyRecord({ key, notAfter: 5, note: 'a b' })]]), { key, notAfter: 5, note: 'a b' })
+  t.same(parseKeyRecord([['v=FNAP1; k=ed25519; p=']]), { key: null })
+  t.equal(parseKeyRecord([]), null)
+  const bad = [`v=FNAP1; p=${p}`, `v=FNAP1; k=rsa; p=${p}`, 'v=FNAP1; k=ed25519', `v=FNAP1; k=ed25519; p=${p}; p=${p}`, 'v=FNAP1; k=ed25519; p=AAAA', `v=FNAP1; k=ed25519; p=${p.replace('=', '')}`, `v=FNAP1; k=ed25519; p=${p}; x=-1`, `v=FNAP1; k=ed25519; p=${p}; x=1e3`, `v=FNAP1; k=ed25519; p=${p}!`]
+  for (const text of bad) fails(t, () => parseKeyRecord([[text]]), 'REMOTE', text)
+  fails(t, () => parseKeyRecord([[formatKeyRecord({ key })], [formatKeyRecord({ key: null })]]), 'REMOTE')
+  fails(t, () => formatKeyRecord({ key: Buffer.alloc(31) }), 'BADVALUE')
+  fails(t, () => formatKeyRecord({ key, note: 'x'.repeat(255) }), 'BADVALUE')
+  fails(t, () => formatKeyRecord({ key, notAfter: -1 }), 'BADVALUE')
+  t.equal(keyOwner('k2026', 'unix.ar'), 'k2026._fnapkey.unix.ar')
+  for (const s of ['a', 'k2026', '2026-a', 'a'.repeat(63)]) t.ok(isSelector(s), s)
+  for (const s of ['', '-a', 'a-', 'a--b', 'A', 'a.b', 'a_b', 'a'.repeat(64), 'é']) t.notOk(isSelector(s), s)
+})
