@@ -27,7 +27,10 @@ const event: fc.Arbitrary<FlowEvent> = fc.record({
   key: fc.option(bytes),
   value: fc.option(bytes),
   headers: fc.array(fc.tuple(fc.string({ unit: 'grapheme', maxLength: 6 }), bytes), { maxLength: 3 }),
-  timestamp: fc.oneof(fc.constantFrom(-1, 0, 253_402_300_799_999), fc.integer({ min: 1_600_000_000_000, max: 1_900_000_000_000 })),
+  timestamp: fc.oneof(
+    fc.constantFrom(-1, 0, 253_402_300_799_999),
+    fc.integer({ min: 1_600_000_000_000, max: 1_900_000_000_000 }),
+  ),
 })
 const events = fc.array(event, { minLength: 1, maxLength: 12 })
 const codec = fc.constantFrom('none' as const, 'gzip' as const)
@@ -35,7 +38,12 @@ const hex = (b: Uint8Array | null) => (b === null ? null : Buffer.from(b).toStri
 const show = (list: Iterable<FlowEvent>) =>
   JSON.stringify([...list].map(e => [hex(e.key), hex(e.value), e.headers.map(([k, v]) => [k, hex(v)]), e.timestamp]))
 const simple = (n: number, timestamp = 1000): FlowEvent[] =>
-  Array.from({ length: n }, (_, i) => ({ key: null, value: Buffer.from(`v${i}`), headers: [], timestamp: timestamp + i }))
+  Array.from({ length: n }, (_, i) => ({
+    key: null,
+    value: Buffer.from(`v${i}`),
+    headers: [],
+    timestamp: timestamp + i,
+  }))
 /** A changed copy whose checksum is right again. */
 function forged(batch: Buffer, change: (b: Buffer) => void): Buffer {
   const copy = Buffer.from(batch)
@@ -72,7 +80,10 @@ t.test('batches of other implementations', async t => {
     t.match(checkBatch(batch), { count: 3, oldest: 1_700_000_000_000, newest: 1_700_000_000_014, expanded: 67 })
     const list = [...decodeBatch(batch, BIG)]
     t.equal(list.map(e => `${e.key ?? ''}|${e.value}|${e.headers[0]![1]}|${e.timestamp}`).join(), tail)
-    t.same(list.map(e => e.headers[0]![0]), ['a', 'a', 'a'])
+    t.same(
+      list.map(e => e.headers[0]![0]),
+      ['a', 'a', 'a'],
+    )
     t.equal(checkBatch(encodeBatch(list)).expanded, 67)
   }
   const [, , kafkajs] = made.map(text => Buffer.from(text, 'base64'))
@@ -150,9 +161,27 @@ t.test('what a stranger’s batch must not be', async t => {
     ['negative length', forged(good, b => b.writeInt32BE(-1, BATCH_AT.length))],
     ['negative count', forged(good, b => b.writeInt32BE(-1, BATCH_AT.count))],
     ['count 0', forged(good, b => b.writeInt32BE(0, BATCH_AT.count))],
-    ['count 2', forged(good, b => { b.writeInt32BE(2, BATCH_AT.count); b.writeInt32BE(1, BATCH_AT.lastOffsetDelta) })],
-    ['count 4', forged(good, b => { b.writeInt32BE(4, BATCH_AT.count); b.writeInt32BE(3, BATCH_AT.lastOffsetDelta) })],
-    ['huge count', forged(good, b => { b.writeInt32BE(0x7fffffff, BATCH_AT.count); b.writeInt32BE(0x7ffffffe, BATCH_AT.lastOffsetDelta) })],
+    [
+      'count 2',
+      forged(good, b => {
+        b.writeInt32BE(2, BATCH_AT.count)
+        b.writeInt32BE(1, BATCH_AT.lastOffsetDelta)
+      }),
+    ],
+    [
+      'count 4',
+      forged(good, b => {
+        b.writeInt32BE(4, BATCH_AT.count)
+        b.writeInt32BE(3, BATCH_AT.lastOffsetDelta)
+      }),
+    ],
+    [
+      'huge count',
+      forged(good, b => {
+        b.writeInt32BE(0x7fffffff, BATCH_AT.count)
+        b.writeInt32BE(0x7ffffffe, BATCH_AT.lastOffsetDelta)
+      }),
+    ],
     ['holes', forged(good, b => b.writeInt32BE(9, BATCH_AT.lastOffsetDelta))],
     ['transactional', forged(good, b => b.writeUInt16BE(0x10, BATCH_AT.attributes))],
     ['control', forged(good, b => b.writeUInt16BE(0x20, BATCH_AT.attributes))],
@@ -164,7 +193,13 @@ t.test('what a stranger’s batch must not be', async t => {
     ['time stamp over 53 bits', forged(good, b => b.writeInt32BE(0x7fffffff, BATCH_AT.baseTimestamp))],
     ['hidden newest time stamp', forged(good, b => b.writeUInt32BE(5, BATCH_AT.maxTimestamp + 4))],
     ['newest out of range', forged(good, b => b.writeInt32BE(0x1fffff, BATCH_AT.maxTimestamp))],
-    ['wrong checksum', (b => { b[b.length - 1]! ^= 1; return b })(Buffer.from(good))],
+    [
+      'wrong checksum',
+      (b => {
+        b[b.length - 1]! ^= 1
+        return b
+      })(Buffer.from(good)),
+    ],
     ['record length that overruns', withRecords(Buffer.from([0x7e, 0, 0, 0, 1, 1, 0]), 1)],
     ['negative record length', withRecords(Buffer.from([0x01, 0, 0, 0, 1, 1, 0]), 1)],
     ['record of length 0', withRecords(Buffer.from([0, 0, 0, 0, 1, 1, 0]), 1)],
@@ -179,7 +214,13 @@ t.test('what a stranger’s batch must not be', async t => {
     ['varint over 32 bits', withRecords(Buffer.from([0xff, 0xff, 0xff, 0xff, 0xff, 0x7f, 0, 0]), 1)],
   ]
   for (const [what, batch] of table) {
-    t.doesNotThrow(() => { try { checkBatch(batch) } catch (error) { if (!isFnapError(error)) throw error } }, what)
+    t.doesNotThrow(() => {
+      try {
+        checkBatch(batch)
+      } catch (error) {
+        if (!isFnapError(error)) throw error
+      }
+    }, what)
     fails(t, () => checkBatch(batch), 'BADEVENT', what)
   }
   fails(t, () => checkBatch(good, { bytes: good.length - 1 }), 'TOOLONG')
@@ -221,7 +262,10 @@ t.test('log append time', async t => {
     b.writeUInt32BE(77, BATCH_AT.maxTimestamp + 4)
   })
   t.match(checkBatch(good), { logAppendTime: true, oldest: 77, newest: 77 })
-  t.same([...decodeBatch(good, BIG)].map(e => e.timestamp), [77, 77, 77])
+  t.same(
+    [...decodeBatch(good, BIG)].map(e => e.timestamp),
+    [77, 77, 77],
+  )
 })
 
 t.test('time stamps are clamped', async t => {
@@ -239,21 +283,27 @@ t.test('time stamps are clamped', async t => {
 
 t.test('corrupted batches never crash, hang or slip through', async () => {
   fc.assert(
-    fc.property(events, codec, fc.array(fc.tuple(fc.nat(), fc.nat(255)), { minLength: 1, maxLength: 6 }), fc.boolean(), (list, codec, changes, fix) => {
-      const batch = encodeBatch(list, { codec })
-      const broken = Buffer.from(batch)
-      for (const [at, byte] of changes) broken[at % broken.length] = byte
-      if (fix) broken.writeUInt32BE(crc32c(broken.subarray(BATCH_AT.attributes)), BATCH_AT.crc)
-      try {
-        const header = checkBatch(broken)
-        const decoded = [...decodeBatch(broken, BIG)]
-        if (decoded.length !== header.count) return false
-        // Whoever looks at a checked batch again finds the same.
-        return decoded.every(e => e.timestamp >= header.oldest && e.timestamp <= header.newest)
-      } catch (error) {
-        return isFnapError(error)
-      }
-    }),
+    fc.property(
+      events,
+      codec,
+      fc.array(fc.tuple(fc.nat(), fc.nat(255)), { minLength: 1, maxLength: 6 }),
+      fc.boolean(),
+      (list, codec, changes, fix) => {
+        const batch = encodeBatch(list, { codec })
+        const broken = Buffer.from(batch)
+        for (const [at, byte] of changes) broken[at % broken.length] = byte
+        if (fix) broken.writeUInt32BE(crc32c(broken.subarray(BATCH_AT.attributes)), BATCH_AT.crc)
+        try {
+          const header = checkBatch(broken)
+          const decoded = [...decodeBatch(broken, BIG)]
+          if (decoded.length !== header.count) return false
+          // Whoever looks at a checked batch again finds the same.
+          return decoded.every(e => e.timestamp >= header.oldest && e.timestamp <= header.newest)
+        } catch (error) {
+          return isFnapError(error)
+        }
+      },
+    ),
     { seed: 13, numRuns: 5000 },
   )
   fc.assert(

@@ -32,18 +32,30 @@ t.test('the layout of annex B', async t => {
   })
   const show = (r: DnsRecord) => {
     const data =
-      r.type === 'PTR' ? r.target : r.type === 'SRV' ? `${r.priority} ${r.weight} ${r.port} ${r.target}` : r.type === 'TXT' ? r.strings.map(s => `"${s}"`).join(' ') : ''
+      r.type === 'PTR'
+        ? r.target
+        : r.type === 'SRV'
+          ? `${r.priority} ${r.weight} ${r.port} ${r.target}`
+          : r.type === 'TXT'
+            ? r.strings.map(s => `"${s}"`).join(' ')
+            : ''
     return `${r.name} ${r.ttl} ${r.type} ${data}`
   }
-  t.same(sets.map(s => s.owner), flowOwners(F))
-  t.same(sets.flatMap(s => s.records.map(show)), [
-    `${F} 300 PTR _flow._tcp.${F}`,
-    `${F} 300 SRV 0 0 65432 fnaa.syndeno.com`,
-    `_flow._tcp.${F} 300 SRV 30 30 65432 fnaa.syndeno.com`,
-    `_flow._tcp.${F} 300 TXT "tls"`,
-    `_queue._flow._tcp.${F} 300 SRV 30 30 9092 kafka.syndeno.com`,
-    `_queue._flow._tcp.${F} 300 TXT "broker-type=kafka tls"`,
-  ])
+  t.same(
+    sets.map(s => s.owner),
+    flowOwners(F),
+  )
+  t.same(
+    sets.flatMap(s => s.records.map(show)),
+    [
+      `${F} 300 PTR _flow._tcp.${F}`,
+      `${F} 300 SRV 0 0 65432 fnaa.syndeno.com`,
+      `_flow._tcp.${F} 300 SRV 30 30 65432 fnaa.syndeno.com`,
+      `_flow._tcp.${F} 300 TXT "tls"`,
+      `_queue._flow._tcp.${F} 300 SRV 30 30 9092 kafka.syndeno.com`,
+      `_queue._flow._tcp.${F} 300 TXT "broker-type=kafka tls"`,
+    ],
+  )
   for (const { owner, records } of sets) for (const r of records) t.equal(r.name, owner)
   const starttls = flowRecords({ flow: F, agent: { host: 'fnaa.syndeno.com', port: 1 }, ttl: 60 })
   t.equal(starttls.length, 2)
@@ -56,13 +68,48 @@ t.test('the layout of annex B', async t => {
 
 t.test('TXT words', async t => {
   const words = { topic: 'x y', note: 'z'.repeat(200), more: 'z'.repeat(100) }
-  const [, , queue] = flowRecords({ flow: F, agent: { host: 'a.b', port: 1 }, queue: { type: 'sqs', servers: [], words } })
+  const [, , queue] = flowRecords({
+    flow: F,
+    agent: { host: 'a.b', port: 1 },
+    queue: { type: 'sqs', servers: [], words },
+  })
   const { strings } = queue!.records[0] as { strings: string[] } & DnsRecord
   t.equal(strings.length, 2)
-  t.same([...parseWords(strings).entries()], [['broker-type', 'sqs'], ['topic', 'x%20y'], ['note', words.note], ['more', words.more]])
-  t.same([...parseWords(['broker-type=kafka tls', 'tls=no'])], [['broker-type', 'kafka'], ['tls', true]])
-  for (const evil of [{ v: 'FNAP1' }, { 'a b': 'x' }, { topic: 'x;y' }, { topic: '"' }, { topic: '\\' }, { topic: 'x'.repeat(300) }]) {
-    fails(t, () => flowRecords({ flow: F, agent: { host: 'a.b', port: 1 }, queue: { type: 'kafka', servers: [], words: evil as never } }), 'BADVALUE', JSON.stringify(evil).slice(0, 40))
+  t.same(
+    [...parseWords(strings).entries()],
+    [
+      ['broker-type', 'sqs'],
+      ['topic', 'x%20y'],
+      ['note', words.note],
+      ['more', words.more],
+    ],
+  )
+  t.same(
+    [...parseWords(['broker-type=kafka tls', 'tls=no'])],
+    [
+      ['broker-type', 'kafka'],
+      ['tls', true],
+    ],
+  )
+  for (const evil of [
+    { v: 'FNAP1' },
+    { 'a b': 'x' },
+    { topic: 'x;y' },
+    { topic: '"' },
+    { topic: '\\' },
+    { topic: 'x'.repeat(300) },
+  ]) {
+    fails(
+      t,
+      () =>
+        flowRecords({
+          flow: F,
+          agent: { host: 'a.b', port: 1 },
+          queue: { type: 'kafka', servers: [], words: evil as never },
+        }),
+      'BADVALUE',
+      JSON.stringify(evil).slice(0, 40),
+    )
   }
 })
 
@@ -83,7 +130,17 @@ t.test('what leads to an agent', async t => {
     },
     {
       owner: '_fnap._tcp.flows.unix.ar',
-      records: [{ name: '_fnap._tcp.flows.unix.ar', ttl: 300, type: 'SRV', priority: 0, weight: 0, port: 61000, target: 'fnaa.unix.ar' }],
+      records: [
+        {
+          name: '_fnap._tcp.flows.unix.ar',
+          ttl: 300,
+          type: 'SRV',
+          priority: 0,
+          weight: 0,
+          port: 61000,
+          target: 'fnaa.unix.ar',
+        },
+      ],
     },
     {
       owner: '_fnap.flows.unix.ar',
@@ -93,24 +150,64 @@ t.test('what leads to an agent', async t => {
 })
 
 t.test('nothing unsafe becomes a record', async t => {
-  const badNames = ['', '.', 'a..b', 'a.', '.a', 'a b', 'A.b', '*.a.b', 'a\\.b', 'é.b', 'a/b', '-a.b', 'a-', '_', '__a.b', 'a_b.c', `${'a'.repeat(64)}.b`, `${'a'.repeat(200)}.x`, 'a\0.b', `${'a.'.repeat(127)}aa`]
+  const badNames = [
+    '',
+    '.',
+    'a..b',
+    'a.',
+    '.a',
+    'a b',
+    'A.b',
+    '*.a.b',
+    'a\\.b',
+    'é.b',
+    'a/b',
+    '-a.b',
+    'a-',
+    '_',
+    '__a.b',
+    'a_b.c',
+    `${'a'.repeat(64)}.b`,
+    `${'a'.repeat(200)}.x`,
+    'a\0.b',
+    `${'a.'.repeat(127)}aa`,
+  ]
   for (const name of badNames) {
     t.notOk(isOwner(name), name)
     fails(t, () => checkRecord({ ...base, name, type: 'A', address: '192.0.2.1' }), 'BADNAME', name)
     fails(t, () => checkRecord({ ...base, type: 'PTR', target: name }), 'BADNAME', `PTR ${name}`)
-    fails(t, () => checkRecord({ ...base, type: 'SRV', priority: 0, weight: 0, port: 1, target: name }), 'BADNAME', `SRV ${name}`)
+    fails(
+      t,
+      () => checkRecord({ ...base, type: 'SRV', priority: 0, weight: 0, port: 1, target: name }),
+      'BADNAME',
+      `SRV ${name}`,
+    )
     fails(t, () => checkRecord({ ...base, type: 'NS', target: name }), 'BADNAME', `NS ${name}`)
   }
   fails(t, () => checkRecord({ ...base, type: 'SRV', priority: 0, weight: 0, port: 1, target: '_fnap.a.b' }), 'BADNAME')
   // 300 bytes would be written as a string of 44 and whatever follows it, chosen by the attacker.
-  const smuggled = [`d=${'A'.repeat(42)}\x10v=flow1;admin=1;`.padEnd(300, 'A'), 'a\x10b', '\x7f', 'x"y', 'x\\y', 'ñ', 'a;b', 'v=FNAP1', 'V=spf1', '\r\n', 'x'.repeat(256)]
+  const smuggled = [
+    `d=${'A'.repeat(42)}\x10v=flow1;admin=1;`.padEnd(300, 'A'),
+    'a\x10b',
+    '\x7f',
+    'x"y',
+    'x\\y',
+    'ñ',
+    'a;b',
+    'v=FNAP1',
+    'V=spf1',
+    '\r\n',
+    'x'.repeat(256),
+  ]
   for (const text of smuggled) fails(t, () => checkRecord(txt(text)), 'BADVALUE', JSON.stringify(text).slice(0, 40))
   fails(t, () => checkRecord(txt()), 'BADVALUE', 'no string')
   fails(t, () => checkRecord(txt(...Array(17).fill('x'))), 'BADVALUE', '17 strings')
   t.ok(checkRecord(txt('', 'broker-type=kafka topic=a.b tls', 'x'.repeat(255))))
   t.ok(checkRecord({ name: '_fnap.a.b', ttl: 0, type: 'TXT', strings: ['v=FNAP1; d=a.b'] }))
-  for (const ttl of [-1, 1.5, Number.NaN, 2 ** 31, '300' as never]) fails(t, () => checkRecord({ ...txt('x'), ttl }), 'BADVALUE', `${ttl}`)
-  for (const port of [-1, 65_536, 1.5]) fails(t, () => checkRecord({ ...base, type: 'SRV', priority: 0, weight: 0, port, target: 'a.b' }), 'BADVALUE')
+  for (const ttl of [-1, 1.5, Number.NaN, 2 ** 31, '300' as never])
+    fails(t, () => checkRecord({ ...txt('x'), ttl }), 'BADVALUE', `${ttl}`)
+  for (const port of [-1, 65_536, 1.5])
+    fails(t, () => checkRecord({ ...base, type: 'SRV', priority: 0, weight: 0, port, target: 'a.b' }), 'BADVALUE')
   for (const digest of ['', 'zz', 'a'.repeat(41), 'a'.repeat(130)]) {
     fails(t, () => checkRecord({ ...base, type: 'DS', keyTag: 1, algorithm: 13, digestType: 2, digest }), 'BADVALUE')
   }
@@ -121,14 +218,56 @@ t.test('nothing unsafe becomes a record', async t => {
 
 t.test('addresses', async t => {
   for (const ok of ['0.0.0.0', '192.0.2.1', '255.255.255.255']) t.ok(isIPv4(ok), ok)
-  for (const bad of ['', '1.2.3', '1.2.3.4.5', '256.1.1.1', '01.2.3.4', '0x7f.0.0.1', '127.1', '2130706433', '1.2.3.4 ', '1.2.3.-4', '١.2.3.4']) t.notOk(isIPv4(bad), bad)
-  for (const ok of ['::', '::1', '2001:db8::1', '1:2:3:4:5:6:7:8', '::ffff:192.0.2.1', '1:2:3:4:5:6:192.0.2.1', 'fe80::', 'ABCD::ef']) t.ok(isIPv6(ok), ok)
-  for (const bad of ['', ':', ':::', '1:2:3:4:5:6:7', '1:2:3:4:5:6:7:8:9', '1::2::3', '12345::', '::1%lo', 'g::', '1:2:3:4:5:6:7::8:9', '::192.0.2.256', '192.0.2.1::', '1:2:3:4:5:6:7:8::', ':1::2', '1.2.3.4']) t.notOk(isIPv6(bad), bad)
+  for (const bad of [
+    '',
+    '1.2.3',
+    '1.2.3.4.5',
+    '256.1.1.1',
+    '01.2.3.4',
+    '0x7f.0.0.1',
+    '127.1',
+    '2130706433',
+    '1.2.3.4 ',
+    '1.2.3.-4',
+    '١.2.3.4',
+  ])
+    t.notOk(isIPv4(bad), bad)
+  for (const ok of [
+    '::',
+    '::1',
+    '2001:db8::1',
+    '1:2:3:4:5:6:7:8',
+    '::ffff:192.0.2.1',
+    '1:2:3:4:5:6:192.0.2.1',
+    'fe80::',
+    'ABCD::ef',
+  ])
+    t.ok(isIPv6(ok), ok)
+  for (const bad of [
+    '',
+    ':',
+    ':::',
+    '1:2:3:4:5:6:7',
+    '1:2:3:4:5:6:7:8:9',
+    '1::2::3',
+    '12345::',
+    '::1%lo',
+    'g::',
+    '1:2:3:4:5:6:7::8:9',
+    '::192.0.2.256',
+    '192.0.2.1::',
+    '1:2:3:4:5:6:7:8::',
+    ':1::2',
+    '1.2.3.4',
+  ])
+    t.notOk(isIPv6(bad), bad)
 })
 
 t.test('owners that are the operator’s', async t => {
-  for (const name of ['_fnap.a.b', 'k1._fnapkey.a.b', 'x._domainkey.a.b', '*.a.b', '_FNAP.a.b']) t.ok(isReservedOwner(name), name)
-  for (const name of ['a.b', '_flow._tcp.a.b', '_fnapx.a.b', '_queue._flow._tcp.a.b']) t.notOk(isReservedOwner(name), name)
+  for (const name of ['_fnap.a.b', 'k1._fnapkey.a.b', 'x._domainkey.a.b', '*.a.b', '_FNAP.a.b'])
+    t.ok(isReservedOwner(name), name)
+  for (const name of ['a.b', '_flow._tcp.a.b', '_fnapx.a.b', '_queue._flow._tcp.a.b'])
+    t.notOk(isReservedOwner(name), name)
 })
 
 t.test('the namespace record', async t => {
@@ -146,10 +285,28 @@ t.test('the namespace record', async t => {
     [[['v=spf1 -all']], null],
     [[['V=FNAP1; d=unix.ar']], null],
   ]
-  for (const [records, expected] of good) t.same(parseFnapRecord(records, 'flows.unix.ar'), expected, JSON.stringify(records))
-  const bad = ['v=FNAP1; d=evil.ar', 'v=FNAP1; d=ar', 'v=FNAP1; d=x.flows.unix.ar', 'v=FNAP1; d=nix.ar', 'v=FNAP1; d=unix.ar; d=unix.ar', 'v=FNAP1; v=FNAP1', 'v=FNAP1; d', 'v=FNAP1; d=', 'v=FNAP1; =x', 'v=FNAP1; d=unix.ar; \x01=x', 'v=FNAP1; D=x']
+  for (const [records, expected] of good)
+    t.same(parseFnapRecord(records, 'flows.unix.ar'), expected, JSON.stringify(records))
+  const bad = [
+    'v=FNAP1; d=evil.ar',
+    'v=FNAP1; d=ar',
+    'v=FNAP1; d=x.flows.unix.ar',
+    'v=FNAP1; d=nix.ar',
+    'v=FNAP1; d=unix.ar; d=unix.ar',
+    'v=FNAP1; v=FNAP1',
+    'v=FNAP1; d',
+    'v=FNAP1; d=',
+    'v=FNAP1; =x',
+    'v=FNAP1; d=unix.ar; \x01=x',
+    'v=FNAP1; D=x',
+  ]
   for (const text of bad) fails(t, () => parseFnapRecord([[text]], 'flows.unix.ar'), 'REMOTE', text)
-  fails(t, () => parseFnapRecord([['v=FNAP1; d=unix.ar'], ['v=FNAP1; d=unix.ar']], 'flows.unix.ar'), 'REMOTE', 'two records')
+  fails(
+    t,
+    () => parseFnapRecord([['v=FNAP1; d=unix.ar'], ['v=FNAP1; d=unix.ar']], 'flows.unix.ar'),
+    'REMOTE',
+    'two records',
+  )
 })
 
 t.test('the key record', async t => {
@@ -160,7 +317,17 @@ t.test('the key record', async t => {
   t.same(parseKeyRecord([[formatKeyRecord({ key, notAfter: 5, note: 'a b' })]]), { key, notAfter: 5, note: 'a b' })
   t.same(parseKeyRecord([['v=FNAP1; k=ed25519; p=']]), { key: null })
   t.equal(parseKeyRecord([]), null)
-  const bad = [`v=FNAP1; p=${p}`, `v=FNAP1; k=rsa; p=${p}`, 'v=FNAP1; k=ed25519', `v=FNAP1; k=ed25519; p=${p}; p=${p}`, 'v=FNAP1; k=ed25519; p=AAAA', `v=FNAP1; k=ed25519; p=${p.replace('=', '')}`, `v=FNAP1; k=ed25519; p=${p}; x=-1`, `v=FNAP1; k=ed25519; p=${p}; x=1e3`, `v=FNAP1; k=ed25519; p=${p}!`]
+  const bad = [
+    `v=FNAP1; p=${p}`,
+    `v=FNAP1; k=rsa; p=${p}`,
+    'v=FNAP1; k=ed25519',
+    `v=FNAP1; k=ed25519; p=${p}; p=${p}`,
+    'v=FNAP1; k=ed25519; p=AAAA',
+    `v=FNAP1; k=ed25519; p=${p.replace('=', '')}`,
+    `v=FNAP1; k=ed25519; p=${p}; x=-1`,
+    `v=FNAP1; k=ed25519; p=${p}; x=1e3`,
+    `v=FNAP1; k=ed25519; p=${p}!`,
+  ]
   for (const text of bad) fails(t, () => parseKeyRecord([[text]]), 'REMOTE', text)
   fails(t, () => parseKeyRecord([[formatKeyRecord({ key })], [formatKeyRecord({ key: null })]]), 'REMOTE')
   fails(t, () => formatKeyRecord({ key: Buffer.alloc(31) }), 'BADVALUE')

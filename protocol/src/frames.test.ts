@@ -18,7 +18,8 @@ const SAMPLES: Frame[] = [
   { type: 'E', code: 220, text: 'OK' },
   { type: 'E', code: 410, symbol: 'REVOKED', text: 'the owner has revoked it' },
 ]
-const show = (frame: Frame) => JSON.stringify(frame, (_, v) => (v?.type === 'Buffer' ? Buffer.from(v.data).toString('hex') : v))
+const show = (frame: Frame) =>
+  JSON.stringify(frame, (_, v) => (v?.type === 'Buffer' ? Buffer.from(v.data).toString('hex') : v))
 
 function readAll(chunks: readonly Buffer[], limit?: number): { frames: string[]; fault: string | null; rest: string } {
   const reader = new FrameReader(limit)
@@ -141,7 +142,10 @@ t.test('known fields are copied, and nothing reaches a prototype', async t => {
   if (frame?.type !== 'P') return
   t.same(Object.keys(frame.position), ['epoch', 'shards'])
   t.equal(Object.getPrototypeOf(frame.position.shards), null)
-  t.same(Object.entries(frame.position.shards), [['__proto__', '1'], ['constructor', '2']])
+  t.same(Object.entries(frame.position.shards), [
+    ['__proto__', '1'],
+    ['constructor', '2'],
+  ])
   t.equal(({} as { x?: number }).x, undefined)
 })
 
@@ -150,10 +154,19 @@ t.test('noise never crashes', async () => {
   const json = fc.oneof(fc.json({ maxDepth: 3 }), fc.string({ unit: 'binary', maxLength: 60 }))
   const frame = fc.tuple(type, json).map(([t, text]) => raw(t, text))
   fc.assert(
-    fc.property(fc.array(fc.oneof(frame, fc.uint8Array({ maxLength: 20 }).map(b => Buffer.from(b))), { maxLength: 6 }), pieces => {
-      readAll(pieces)
-      return true
-    }),
+    fc.property(
+      fc.array(
+        fc.oneof(
+          frame,
+          fc.uint8Array({ maxLength: 20 }).map(b => Buffer.from(b)),
+        ),
+        { maxLength: 6 },
+      ),
+      pieces => {
+        readAll(pieces)
+        return true
+      },
+    ),
     { seed: 22, numRuns: 3000 },
   )
 })

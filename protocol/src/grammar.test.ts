@@ -8,6 +8,7 @@ import {
   identifyCommand,
   isAgentForm,
   isFnapError,
+  isHttpLine,
   type Option,
   parseCommand,
   VERBS,
@@ -417,4 +418,11 @@ t.test('any line is a command or a FnapError', async () => {
     }),
     { seed: 8, numRuns: 5000 },
   )
+})
+
+t.test('an HTTP request is known by its first line', async t => {
+  for (const line of ['GET / HTTP/1.1', 'POST /x HTTP/1.0  ', 'a HTTP/', 'HTTP/1.1', 'get / http/1.1'])
+    t.ok(isHttpLine(line), line)
+  for (const line of ['', ' ', 'GET FLOWS', 'WRITE HTTP/ x', 'xHTTP/1.1', 'CREATE FLOW a.b TITLE "HTTP/"'])
+    t.notOk(isHttpLine(line), line)
 })

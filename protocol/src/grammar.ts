@@ -32,6 +32,17 @@ export function identifyCommand(line: string): Verb | null {
   return findVerb(firstWords(line))?.verb ?? null
 }
 
+/**
+ * Is it the first line of an HTTP request: its last word begins with `HTTP/`? Before login such a line closes the
+ * connection without a reply, so that a browser cannot be made to post commands here (hardening H25).
+ */
+export function isHttpLine(line: string): boolean {
+  let end = line.length
+  while (end > 0 && line.charCodeAt(end - 1) === 0x20) end--
+  const start = end > 0 ? line.lastIndexOf(' ', end - 1) + 1 : 0
+  return line.slice(start, start + 5).toUpperCase() === 'HTTP/'
+}
+
 /** Up to three words as they stand, quotes included: a quoted word names no verb. Longer ones are cut off. */
 function firstWords(line: string): string[] {
   const words: string[] = []
