@@ -45,6 +45,9 @@ export class Disk {
   private closed = false
   private failure: FnaError | undefined
   private groups = 0
+  /** `used` as it was last counted, and what was written since: counting costs more than a small commit. */
+  private counted = Number.POSITIVE_INFINITY
+  private since = 0
 
   /** @throws FNA_ERR_CORRUPT where the file is not an LMDB environment */
   constructor(path: string, limit: number) {
@@ -90,7 +93,7 @@ export class Disk {
     work: (put: Put, group: number) => T,
     opt: { grows: number; signal?: AbortSignal; done?: (result: T) => void },
   ): Promise<T> {
-    if (this.closed) return Promise.reject(new FnaError('FNA_ERR_CLOSED', 'the store is closed'))
+    if (this.closed) return Promise.reject(new FnaError('FNA_ERR_CLOSED', `${this.path} is closed`))
     return new Promise<T>((resolve, reject) => {
       this.queue.push({
         work,
@@ -100,8 +103,7 @@ export class Disk {
         resolve: resolve as (r: unknown) => void,
         reject,
       })
-      // One microtask later, so that what is called in the same turn shares the commit.
-      this.running ??= Promise.resolve().then(() => this.drain())
+      this.running ??= this.drain()
     })
   }
 
@@ -138,7 +140,8 @@ export class Disk {
   }
 
   private async drain(): Promise<void> {
-    while (this.queue.length > 0) await this.group(this.take())
+    // A turn of the event loop before each: whoever was waiting for the last commit may have more for the next.
+    for (await turn(); this.queue.length > 0; await turn()) await this.group(this.take())
     this.running = undefined
   }
 
@@ -153,18 +156,23 @@ export class Disk {
 
   /** Refuses what was given up meanwhile and what does not fit. */
   private admit(group: Job[], bytes: number): Job[] {
-    const used = this.used()
-    const fits = used + bytes <= this.limit
-    let sum = used
-    return group.filter(job => {
+    // Small values take up to twice their size; near the limit every group is counted.
+    if (this.counted + 2 * (this.since + bytes) > this.limit) {
+      this.counted = this.used()
+      this.since = 0
+    }
+    let sum = this.counted + this.since
+    const admitted = group.filter(job => {
       if (job.signal?.aborted) job.reject(aborted(job.signal))
-      else if (!fits && job.grows > 0 && sum + job.grows > this.limit) job.reject(this.full())
+      else if (job.grows > 0 && sum + job.grows > this.limit) job.reject(this.full())
       else {
         sum += job.grows
         return true
       }
       return false
     })
+    this.since += bytes
+    return admitted
   }
 
   private async group(jobs: Job[]): Promise<void> {
@@ -203,6 +211,8 @@ export class Disk {
     return new FnaError('FNA_ERR_FULL', `no room left for ${this.path} (limit ${this.limit} bytes)`, { cause })
   }
 }
+
+const turn = () => new Promise<void>(resolve => setImmediate(resolve))
 
 interface PageCounts {
   readonly treeBranchPageCount: number

@@ -1,0 +1,113 @@
+import { randomBytes } from 'node:crypto'
+import { closeSync, constants, openSync, rmSync, writeFileSync } from 'node:fs'
+import { connect, createServer, type Server } from 'node:net'
+import { join } from 'node:path'
+import { FnaError } from '@fnaa/core/plugin'
+
+/** Where the holder's name is kept: inside the environment, whose write transactions are serialised by the OS. */
+export interface Register {
+  read(): string | null
+  /** Writes `mine` (null: nothing) where `seen` still stands, in one write transaction. */
+  swap(seen: string | null, mine: string | null): boolean
+}
+
+interface Holder {
+  readonly pid: number
+  readonly socket: string
+  readonly since: string
+}
+
+/** `sun_path` has room for 108 bytes on Linux and 104 elsewhere. */
+const LONGEST = 100
+const TRIES = 16
+
+/**
+ * One process per directory. The holder listens on a unix socket of its own: the OS closes it when the process ends,
+ * however it ends, so a lock that kill -9 left behind is told from a live one without looking at process ids, which are
+ * reused and mean nothing across containers. Who takes over a dead one is decided by compare-and-swap in the register.
+ */
+export class Lock {
+  private constructor(
+    private readonly directory: string,
+    private readonly register: Register,
+    private readonly record: string,
+    private readonly server: Server,
+    private readonly socket: string,
+  ) {}
+
+  /** @throws FNA_ERR_LOCKED, naming the process and the directory */
+  static async take(directory: string, register: Register, since: number): Promise<Lock> {
+    const socket = `lock-${randomBytes(6).toString('hex')}.sock`
+    const server = await listen(directory, socket)
+    const record = JSON.stringify({ pid: process.pid, socket, since: new Date(since).toISOString() } satisfies Holder)
+    try {
+      for (let i = 0; i < TRIES; i++) {
+        const seen = register.read()
+        const holder = seen === null ? null : (JSON.parse(seen) as Holder)
+        if (holder && (await alive(directory, holder.socket))) throw locked(directory, holder)
+        if (!register.swap(seen, record)) continue
+        if (holder) rmSync(join(directory, holder.socket), { force: true })
+        writeFileSync(join(directory, 'lock'), `${process.pid}\n`, { mode: 0o600 })
+        return new Lock(directory, register, record, server, socket)
+      }
+      throw new FnaError('FNA_ERR_LOCKED', `${directory}: several processes are taking it at once`)
+    } catch (e) {
+      await shut(server, join(directory, socket))
+      throw e
+    }
+  }
+
+  /** Forgets the holder; call it before the environment closes. */
+  async release(): Promise<void> {
+    if (this.register.swap(this.record, null)) rmSync(join(this.directory, 'lock'), { force: true })
+    await shut(this.server, join(this.directory, this.socket))
+  }
+}
+
+function locked(directory: string, holder: Holder): FnaError {
+  return new FnaError('FNA_ERR_LOCKED', `process ${holder.pid} holds ${directory} since ${holder.since}`)
+}
+
+/** Calls `use` with a path to `name` that is short enough for a socket address, however deep the directory is. */
+async function short<T>(directory: string, name: string, use: (path: string) => Promise<T>): Promise<T> {
+  const path = join(directory, name)
+  if (Buffer.byteLength(path) <= LONGEST || process.platform !== 'linux') return use(path)
+  const fd = openSync(directory, constants.O_RDONLY | constants.O_DIRECTORY)
+  try {
+    return await use(`/proc/self/fd/${fd}/${name}`)
+  } finally {
+    closeSync(fd)
+  }
+}
+
+function listen(directory: string, name: string): Promise<Server> {
+  return short(directory, name, async path => {
+    const server = createServer(s => s.destroy())
+    await new Promise<void>((resolve, reject) => {
+      server.once('error', reject)
+      server.listen({ path, exclusive: true }, resolve)
+    })
+    return server.unref()
+  })
+}
+
+/** Only a refusal and an absent socket prove that nobody listens. */
+function alive(directory: string, name: string): Promise<boolean> {
+  return short(
+    directory,
+    name,
+    path =>
+      new Promise<boolean>(resolve => {
+        const s = connect(path)
+        s.once('connect', () => resolve(true))
+        s.once('error', (e: NodeJS.ErrnoException) => resolve(e.code !== 'ECONNREFUSED' && e.code !== 'ENOENT'))
+        s.once('connect', () => s.destroy())
+      }),
+  )
+}
+
+async function shut(server: Server, path: string): Promise<void> {
+  await new Promise<void>(resolve => server.close(() => resolve()))
+  // Node removes the path that it was given, which is not always this one.
+  rmSync(path, { force: true })
+}
