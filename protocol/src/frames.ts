@@ -8,7 +8,7 @@ import { LIMITS } from './limits.js'
  * read from, H heartbeat with lag, G gap, X please stop, E end.
  */
 export type Frame =
-  | { readonly type: 'D'; readonly shard: string; readonly cursor: string; readonly batch: Buffer }
+  | { readonly type: 'D'; readonly shard: string; readonly cursor: string; readonly batch: Uint8Array }
   | { readonly type: 'A'; readonly shard: string; readonly cursor: string }
   | { readonly type: 'W'; readonly bytes: number }
   | { readonly type: 'P'; readonly position: Position }
@@ -67,9 +67,7 @@ export const encodeDataHead = (shard: string, cursor: string, batchLength: numbe
  * A frame with its length before it.
  * @throws FnapError TOOLONG, RangeError for numbers out of range
  */
-export function encodeFrame(
-  frame: Frame | (Omit<Frame & { type: 'D' }, 'batch'> & { readonly batch: Uint8Array }),
-): Buffer {
+export function encodeFrame(frame: Frame): Buffer {
   switch (frame.type) {
     case 'D':
       return Buffer.concat([encodeDataHead(frame.shard, frame.cursor, frame.batch.length), frame.batch])

@@ -1,0 +1,159 @@
+import { gzipSync } from 'node:zlib'
+import fc from 'fast-check'
+import t from 'tap'
+import { BIG, codec, events, forged, simple, withRecords } from './batches.test.help.js'
+import { fails } from './fails.test.help.js'
+import {
+  BATCH_AT,
+  batchOf,
+  checkBatch,
+  codecs,
+  crc32c,
+  decodeBatch,
+  encodeBatch,
+  isCodecUnavailable,
+  isFnapError,
+} from './index.js'
+
+t.test('what a stranger’s batch must not be', async t => {
+  const good = encodeBatch(simple(3))
+  const table: [string, Buffer][] = [
+    ['short', good.subarray(0, 60)],
+    ['cut off', good.subarray(0, -1)],
+    ['something behind it', Buffer.concat([good, Buffer.from('x')])],
+    ['magic 1', forged(good, b => b.writeUInt8(1, BATCH_AT.magic))],
+    ['negative length', forged(good, b => b.writeInt32BE(-1, BATCH_AT.length))],
+    ['negative count', forged(good, b => b.writeInt32BE(-1, BATCH_AT.count))],
+    ['count 0', forged(good, b => b.writeInt32BE(0, BATCH_AT.count))],
+    [
+      'count 2',
+      forged(good, b => {
+        b.writeInt32BE(2, BATCH_AT.count)
+        b.writeInt32BE(1, BATCH_AT.lastOffsetDelta)
+      }),
+    ],
+    [
+      'count 4',
+      forged(good, b => {
+        b.writeInt32BE(4, BATCH_AT.count)
+        b.writeInt32BE(3, BATCH_AT.lastOffsetDelta)
+      }),
+    ],
+    [
+      'huge count',
+      forged(good, b => {
+        b.writeInt32BE(0x7fffffff, BATCH_AT.count)
+        b.writeInt32BE(0x7ffffffe, BATCH_AT.lastOffsetDelta)
+      }),
+    ],
+    ['holes', forged(good, b => b.writeInt32BE(9, BATCH_AT.lastOffsetDelta))],
+    ['transactional', forged(good, b => b.writeUInt16BE(0x10, BATCH_AT.attributes))],
+    ['control', forged(good, b => b.writeUInt16BE(0x20, BATCH_AT.attributes))],
+    ['delete horizon', forged(good, b => b.writeUInt16BE(0x40, BATCH_AT.attributes))],
+    ['unknown codec', forged(good, b => b.writeUInt16BE(5, BATCH_AT.attributes))],
+    ['gzip that is none', forged(good, b => b.writeUInt16BE(1, BATCH_AT.attributes))],
+    ['negative offset', forged(good, b => b.writeInt32BE(-1, BATCH_AT.baseOffset))],
+    ['offset over 53 bits', forged(good, b => b.writeInt32BE(0x7fffffff, BATCH_AT.baseOffset))],
+    ['time stamp over 53 bits', forged(good, b => b.writeInt32BE(0x7fffffff, BATCH_AT.baseTimestamp))],
+    ['hidden newest time stamp', forged(good, b => b.writeUInt32BE(5, BATCH_AT.maxTimestamp + 4))],
+    ['newest out of range', forged(good, b => b.writeInt32BE(0x1fffff, BATCH_AT.maxTimestamp))],
+    [
+      'wrong checksum',
+      (b => {
+        b[b.length - 1]! ^= 1
+        return b
+      })(Buffer.from(good)),
+    ],
+    ['record length that overruns', withRecords(Buffer.from([0x7e, 0, 0, 0, 1, 1, 0]), 1)],
+    ['negative record length', withRecords(Buffer.from([0x01, 0, 0, 0, 1, 1, 0]), 1)],
+    ['record of length 0', withRecords(Buffer.from([0, 0, 0, 0, 1, 1, 0]), 1)],
+    ['record longer than its fields', withRecords(Buffer.from([14, 0, 0, 0, 1, 1, 0, 0]), 1)],
+    ['record shorter than its fields', withRecords(Buffer.from([8, 0, 0, 0, 1, 1, 0]), 1)],
+    ['key that overruns the record', withRecords(Buffer.from([12, 0, 0, 0, 0x7e, 1, 0]), 1)],
+    ['key of length -2', withRecords(Buffer.from([12, 0, 0, 0, 3, 1, 0]), 1)],
+    ['headers that are not there', withRecords(Buffer.from([12, 0, 0, 0, 1, 1, 0x7e]), 1)],
+    ['negative headers', withRecords(Buffer.from([12, 0, 0, 0, 1, 1, 1]), 1)],
+    ['header name not UTF-8', withRecords(Buffer.from([18, 0, 0, 0, 1, 1, 2, 2, 0xff, 0]), 1)],
+    ['endless varint', withRecords(Buffer.alloc(20, 0xff), 1)],
+    ['varint over 32 bits', withRecords(Buffer.from([0xff, 0xff, 0xff, 0xff, 0xff, 0x7f, 0, 0]), 1)],
+  ]
+  for (const [what, batch] of table) {
+    t.doesNotThrow(() => {
+      try {
+        checkBatch(batch)
+      } catch (error) {
+        if (!isFnapError(error)) throw error
+      }
+    }, what)
+    fails(t, () => checkBatch(batch), 'BADEVENT', what)
+  }
+  fails(t, () => checkBatch(good, { bytes: good.length - 1 }), 'TOOLONG')
+  fails(t, () => checkBatch(good, { event: 1 }), 'TOOLONG')
+  fails(t, () => checkBatch(good, { expanded: 10 }), 'BADEVENT')
+  t.ok(checkBatch(good, { bytes: good.length, event: 2, expanded: 100 }))
+})
+
+t.test('a bomb does not go off', async t => {
+  const bomb = forged(withRecords(gzipSync(Buffer.alloc(50_000_000)), 1), b => b.writeUInt16BE(1, BATCH_AT.attributes))
+  t.ok(bomb.length < 60_000)
+  const before = process.memoryUsage().arrayBuffers
+  fails(t, () => checkBatch(bomb), 'BADEVENT')
+  fails(t, () => [...decodeBatch(bomb, { bytes: 1_000_000 })], 'BADEVENT')
+  t.ok(process.memoryUsage().arrayBuffers - before < 45_000_000)
+})
+
+t.test('codecs that are not there, and codecs that are added', async t => {
+  const good = encodeBatch(simple(3))
+  const lz4 = forged(good, b => b.writeUInt16BE(3, BATCH_AT.attributes))
+  fails(t, () => checkBatch(lz4), 'NOTSUPPORTED')
+  try {
+    checkBatch(lz4)
+  } catch (error) {
+    t.ok(isCodecUnavailable(error))
+    t.match((error as Error).message, /lz4/)
+  }
+  t.notOk(isCodecUnavailable(new Error('x')))
+  fails(t, () => encodeBatch(simple(1), { codec: 'zstd' }), 'NOTSUPPORTED')
+  t.equal(batchOf({ shard: '0', last: '1', bytes: lz4 }).raw!.codec, 'lz4', 'may still be passed on')
+  codecs.set('lz4', codecs.get('none')!)
+  t.teardown(() => codecs.delete('lz4'))
+  t.equal(checkBatch(lz4).count, 3)
+})
+
+t.test('corrupted batches never crash, hang or slip through', async () => {
+  fc.assert(
+    fc.property(
+      events,
+      codec,
+      fc.array(fc.tuple(fc.nat(), fc.nat(255)), { minLength: 1, maxLength: 6 }),
+      fc.boolean(),
+      (list, codec, changes, fix) => {
+        const batch = encodeBatch(list, { codec })
+        const broken = Buffer.from(batch)
+        for (const [at, byte] of changes) broken[at % broken.length] = byte
+        if (fix) broken.writeUInt32BE(crc32c(broken.subarray(BATCH_AT.attributes)), BATCH_AT.crc)
+        try {
+          const header = checkBatch(broken)
+          const decoded = [...decodeBatch(broken, BIG)]
+          if (decoded.length !== header.count) return false
+          // Whoever looks at a checked batch again finds the same.
+          return decoded.every(e => e.timestamp >= header.oldest && e.timestamp <= header.newest)
+        } catch (error) {
+          return isFnapError(error)
+        }
+      },
+    ),
+    { seed: 13, numRuns: 5000 },
+  )
+  fc.assert(
+    fc.property(fc.uint8Array({ maxLength: 200 }), noise => {
+      try {
+        checkBatch(Buffer.from(noise))
+        return false
+      } catch (error) {
+        return isFnapError(error)
+      }
+    }),
+    { seed: 14, numRuns: 2000 },
+  )
+})
