@@ -5,12 +5,13 @@ const KEYS = ['title', 'description', 'schema', 'contact', 'tags'] as const
 
 /** The describing attributes: those given over those there were; `""` clears one. */
 export function about(options: Words, before: About = {}): About {
+  const given = (options['about'] ?? {}) as Readonly<Record<string, string | readonly string[] | undefined>>
   const next: Record<string, unknown> = { ...before }
   for (const key of KEYS) {
-    const given = options[key] as string | readonly string[] | undefined
-    if (given === undefined) continue
-    if (given.length === 0 || (Array.isArray(given) && given.length === 1 && given[0] === '')) delete next[key]
-    else next[key] = given
+    const value = given[key]
+    if (value === undefined) continue
+    if (value.length === 0 || (value.length === 1 && value[0] === '')) delete next[key]
+    else next[key] = value
   }
   return next as About
 }

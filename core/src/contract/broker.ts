@@ -98,7 +98,7 @@ export interface Source {
   close(): Promise<void>
 }
 export interface Sink {
-  /** Resolves when durable. */
+  /** Resolves when durable. Calls are taken in the order in which they are made; several may be under way. */
   write(b: Batch, opt: { exactly?: { readonly reader: string } }, c: Call): Promise<{ readonly cursor: string }>
   /** Positions kept beside the data, null where there are none. */
   restore(reader: string, c: Call): Promise<Position | null>

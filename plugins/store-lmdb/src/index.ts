@@ -94,3 +94,6 @@ function identify(disk: Disk): string {
     return id
   })
 }
+
+/** The factory that a config file calls. */
+export default storeLmdb

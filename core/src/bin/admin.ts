@@ -1,0 +1,44 @@
+import { createInterface } from 'node:readline/promises'
+import { Writable } from 'node:stream'
+import type { AnyPlugin } from '../contract/plugin.js'
+import { loadConfig } from '../config/load.js'
+import { validate } from '../config/validate.js'
+import { offline } from '../offline.js'
+import { adminCommands, type AdminRequest, askAgent, runAdmin } from '../server/admin-socket.js'
+
+const WITH_PASSWORD: ReadonlySet<string> = new Set(['user add', 'user passwd'])
+
+/** `fnaad user …`, `fnaad key …`: in the running agent where there is one, else beside its state. */
+export async function admin(path: string, name: string, args: readonly string[]): Promise<number> {
+  const loaded = await loadConfig(path)
+  const { config, plugins } = await validate(loaded)
+  const password = WITH_PASSWORD.has(name) ? { password: await askPassword(args) } : {}
+  const request: AdminRequest = { name, args, ...password }
+  const lines = (await askAgent(config.data, request)) ?? (await beside(config, plugins, request))
+  for (const line of lines) process.stdout.write(`${line}\n`)
+  return 0
+}
+
+async function beside(config: Parameters<typeof offline>[0], plugins: readonly AnyPlugin[], request: AdminRequest) {
+  const booted = await offline(config, plugins)
+  try {
+    return await runAdmin(adminCommands(booted.loaded), request)
+  } finally {
+    await booted.close()
+  }
+}
+
+/** From the terminal without echo, or the first line of standard input. */
+async function askPassword(args: readonly string[]): Promise<string> {
+  const terminal = process.stdin.isTTY === true
+  if (terminal) process.stderr.write(`password for ${args[0] ?? 'the user'}: `)
+  const mute = new Writable({ write: (_chunk, _encoding, done) => done() })
+  const lines = createInterface({ input: process.stdin, output: mute, terminal })
+  try {
+    for await (const line of lines) return line
+    return ''
+  } finally {
+    lines.close()
+    if (terminal) process.stderr.write('\n')
+  }
+}

@@ -1,0 +1,64 @@
+import { Command, CommanderError } from 'commander'
+import { ConfigError } from '../config/validate.js'
+import { isFna } from '../contract/errors.js'
+
+const DEFAULT_CONFIG = 'fnaad.config.ts'
+
+/** Exit codes of `fnaad`, in its help and in docs/guides/operate.md. */
+export const EXIT = { ok: 0, failed: 1, usage: 2 } as const
+
+/** `fnaad`: runs an agent from a config, checks one, manages its users and keys, or shows two of them (`dev`). */
+export async function main(args: readonly string[]): Promise<number> {
+  let code: number = EXIT.ok
+  const set = (run: () => Promise<number>) => async () => {
+    code = await run()
+  }
+  const program = new Command('fnaad')
+    .description('The agent of the event streaming open network.')
+    .option('-c, --config <file>', 'the config (.ts, .js, .mjs, .yaml, .json)', DEFAULT_CONFIG)
+    .version('0.1.0', '-V, --version')
+    .exitOverride()
+    .showSuggestionAfterError()
+    .addHelpText('after', `\nExit codes: 0 done, 1 failed, 2 wrong usage or wrong config.\n\nExamples:\n  fnaad --config fnaad.config.ts      run an agent\n  fnaad check                         say what is wrong with the config, without starting\n  fnaad user add alice                make a user; the password is asked for, or read from standard input\n  fnaad dev                           two participants on this machine, exchanging events`)
+  program.action(set(async () => (await import('./run-agent.js')).runAgent(program.opts()['config'] as string)))
+  program
+    .command('run')
+    .description('run the agent (what fnaad does without a command)')
+    .action(set(async () => (await import('./run-agent.js')).runAgent(program.opts()['config'] as string)))
+  program
+    .command('check')
+    .description('check the config without starting anything')
+    .action(set(async () => (await import('./check.js')).check(program.opts()['config'] as string)))
+  const dev = program
+    .command('dev')
+    .description('two participants on loopback, each with its own agent, names, broker and keys')
+    .option('--port <n>', 'port of the first agent; the second has the next one', '61000')
+    .option('--domains <a,b>', 'the two domains', 'unix.test,emiliano.test')
+    .option('--data <dir>', 'where the state stays', '.fnaad')
+    .option('--fresh', 'begin without the state of the last time')
+    .option('--empty', 'no flow, no subscription')
+    .option('--json', 'one line of JSON when all is active, and nothing else on standard output')
+  dev.action(set(async () => (await import('../dev/dev.js')).dev({ ...dev.opts(), config: program.opts()['config'] as string })))
+  for (const [noun, verbs] of [['user', 'add|list|remove|passwd'], ['key', 'init|show|rotate|revoke']] as const) {
+    const admin = program.command(`${noun} <${verbs}> [args...]`).description(`${noun === 'user' ? "this participant's users" : "the keys that prove this participant's domains"}: ${verbs}`)
+    admin.action(async (verb: string, rest: string[]) => {
+      code = await (await import('./admin.js')).admin(program.opts()['config'] as string, `${noun} ${verb}`, rest)
+    })
+  }
+  try {
+    await program.parseAsync([...args], { from: 'user' })
+    return code
+  } catch (e) {
+    return report(e)
+  }
+}
+
+/** Says what is wrong on standard error, in the operator's words: no stack for his own mistakes. */
+export function report(e: unknown): number {
+  if (e instanceof CommanderError) return e.exitCode === 0 ? EXIT.ok : EXIT.usage
+  const message = e instanceof Error ? e.message : String(e)
+  process.stderr.write(`${message.startsWith('error') ? '' : 'error: '}${message}\n`)
+  if (e instanceof ConfigError || isFna(e, 'FNA_ERR_CONFIG')) return EXIT.usage
+  if (!isFna(e) && e instanceof Error && e.stack) process.stderr.write(`${e.stack.split('\n').slice(1, 4).join('\n')}\n`)
+  return EXIT.failed
+}

@@ -1,0 +1,32 @@
+import { Agent } from '../agent.js'
+import { loadConfig } from '../config/load.js'
+import { validate } from '../config/validate.js'
+import { createLogger } from '../log.js'
+import { armKill } from '../resources/kill-hook.js'
+import { AdminSocket } from '../server/admin-socket.js'
+
+/** `fnaad --config FILE`: one agent, until SIGTERM or SIGINT. The second signal ends it at once. */
+export async function runAgent(path: string): Promise<number> {
+  armKill(process.env)
+  const loaded = await loadConfig(path)
+  const { config, plugins } = await validate(loaded)
+  const log = createLogger(config.log?.level ?? 'info')
+  log.info({ config: loaded.file }, 'using config file')
+  const agent = await Agent.start({ config, plugins, base: loaded.file, log })
+  const admin = await AdminSocket.open(agent.kernel)
+  log.info({ host: config.host, addresses: agent.addresses, pid: process.pid }, 'ready')
+  process.send?.({ ready: agent.addresses })
+  const signal = await stopSignal()
+  log.info({ signal }, 'closing')
+  process.once('SIGTERM', () => process.exit(1)).once('SIGINT', () => process.exit(1))
+  await admin.close()
+  await agent.drain()
+  await agent.close()
+  return 0
+}
+
+export function stopSignal(): Promise<string> {
+  return new Promise(resolve => {
+    for (const s of ['SIGTERM', 'SIGINT'] as const) process.once(s, () => resolve(s))
+  })
+}

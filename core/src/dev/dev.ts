@@ -1,0 +1,140 @@
+import { rm } from 'node:fs/promises'
+import { createServer } from 'node:net'
+import { isAbsolute, join, resolve } from 'node:path'
+import { Agent } from '../agent.js'
+import { stopSignal } from '../bin/run-agent.js'
+import type { ConfigAt } from '../config/define.js'
+import { loadConfig } from '../config/load.js'
+import { validate } from '../config/validate.js'
+import { FnaError } from '../contract/errors.js'
+import { createLogger } from '../log.js'
+import { adminCommands, AdminSocket, runAdmin } from '../server/admin-socket.js'
+import { Demo } from './demo.js'
+
+export interface DevOptions {
+  readonly config: string
+  readonly port?: string
+  readonly domains?: string
+  readonly data?: string
+  readonly fresh?: boolean
+  readonly empty?: boolean
+  readonly json?: boolean
+}
+
+/** A participant as `--json` prints it. */
+export interface Participant {
+  readonly domain: string
+  readonly agent: Agent
+  readonly dns: { readonly host: string; readonly port: number }
+  readonly namespace: string
+  readonly users: readonly { readonly name: string; readonly password: string }[]
+  readonly admin: AdminSocket
+}
+const USER = { name: 'test', password: 'test' }
+const READY_MS = 60_000
+
+/** `fnaad dev`: two participants on loopback, the one subscribed to a flow of the other, until Ctrl-C. */
+export async function dev(o: DevOptions): Promise<number> {
+  const domains = (o.domains ?? 'unix.test,emiliano.test').split(',').map(d => d.trim().toLowerCase())
+  const port = Number(o.port ?? 61_000)
+  if (domains.length !== 2 || domains[0] === domains[1]) throw new FnaError('FNA_ERR_CONFIG', '--domains takes two different domains with a comma between')
+  if (!Number.isInteger(port) || port < 1 || port > 65_534) throw new FnaError('FNA_ERR_CONFIG', '--port is 1 to 65534: the second agent gets the next one')
+  const data = resolve(o.data ?? '.fnaad')
+  if (o.fresh) for (const d of domains) await rm(join(data, d), { recursive: true, force: true })
+  const say = o.json ? () => undefined : (line = '') => void process.stdout.write(`${line}\n`)
+  const [a, b] = [await freePort(), await freePort()]
+  const at = (i: number, other: number): ConfigAt => ({
+    domain: domains[i]!,
+    port: port + i,
+    data: join(data, domains[i]!),
+    ca: join(data, 'ca'),
+    dnsPort: [a, b][i]!,
+    neighbours: { [domains[other]!]: `127.0.0.1:${[a, b][other]}` },
+  })
+  const participants: Participant[] = []
+  try {
+    for (const [i, other] of [[0, 1], [1, 0]] as const) {
+      participants.push(await start(o.config, at(i, other)))
+      const p = participants[i]!
+      say(`${p.domain}: agent ${p.agent.kernel.config.host} on 127.0.0.1:${port + i}, names on 127.0.0.1:${p.dns.port}`)
+    }
+    const demo = new Demo(participants[0]!, participants[1]!, say)
+    if (!o.empty) await demo.begin(AbortSignal.timeout(READY_MS))
+    if (o.json) process.stdout.write(`${JSON.stringify({ participants: participants.map(p => summary(p)) })}\n`)
+    else hints(participants, o, say)
+    if (!o.empty) demo.show()
+    process.send?.({ ready: true })
+    await stopSignal()
+    say()
+    say('closing …')
+    await demo.end()
+  } finally {
+    for (const p of participants.reverse()) {
+      await p.admin.close()
+      await p.agent.drain(2000)
+      await p.agent.close()
+    }
+  }
+  return 0
+}
+
+async function start(config: string, at: ConfigAt): Promise<Participant> {
+  const loaded = await loadConfig(config, at)
+  const { config: checked, plugins } = await validate(loaded)
+  const loopback = checked.listen.every(l => /\/\/(127\.|\[::1\])/.test(l))
+  if (!loopback) throw new FnaError('FNA_ERR_CONFIG', 'fnaad dev runs on loopback listeners only: its user test has the password test')
+  const level = (process.env['FNAAD_LOG_LEVEL'] as 'warn' | undefined) ?? 'warn'
+  const absolute = isAbsolute(checked.data) ? checked : { ...checked, data: resolve(checked.data) }
+  const agent = await Agent.start({ config: absolute, plugins, base: loaded.file, log: createLogger(level) })
+  const admin = await AdminSocket.open(agent.kernel)
+  await agent.ready(AbortSignal.timeout(READY_MS))
+  const commands = adminCommands(agent.kernel.loaded)
+  const users = await runAdmin(commands, { name: 'user list', args: [] })
+  if (!users.some(u => u.split(/\s/)[0]?.split('@')[0] === USER.name)) {
+    await runAdmin(commands, { name: 'user add', args: [USER.name], password: USER.password })
+  }
+  const dns = agent.kernel.loaded.find(l => l.plugin.manifest.kind === 'dns')!.service as unknown as { server: { host: string; port: number } }
+  return {
+    domain: checked.domains[0]!,
+    agent,
+    dns: dns.server,
+    namespace: agent.kernel.resources.list('Namespace')[0]!.name,
+    users: [USER],
+    admin,
+  }
+}
+
+const summary = (p: Participant) => ({
+  domain: p.domain,
+  agent: { host: p.agent.kernel.config.host, port: p.agent.addresses[0]!.port },
+  dns: p.dns,
+  users: p.users,
+  namespace: p.namespace,
+  flows: p.agent.kernel.resources.list('Flow').map(f => f.name),
+  subscriptions: p.agent.kernel.resources.list('Subscription').map(s => ({ id: s.name, source: s.spec.source, local: s.spec.local, phase: s.status.phase })),
+})
+
+function hints(participants: readonly Participant[], o: DevOptions, say: (line?: string) => void): void {
+  const [first, second] = participants as [Participant, Participant]
+  const config = o.data === undefined && o.port === undefined && o.domains === undefined ? '' : ` --config ${join(o.data ?? '.fnaad', 'flow.yml')}`
+  say()
+  say('Try, in another terminal:')
+  say(`  npx fnua${config} read time.${first.namespace} --max 3`)
+  say(`  echo hello | npx fnua${config} write time.${first.namespace}`)
+  say(`  npx fnua${config} get subscribers time.${first.namespace}`)
+  say(`  npx fnua${config} --agent fnaa-${second.domain.split('.')[0]} get subscriptions`)
+  say(`  telnet 127.0.0.1 ${first.agent.addresses[0]!.port}`)
+  say('Ctrl-C ends it; the state stays.')
+  say()
+}
+
+/** A port that nobody has now. */
+function freePort(): Promise<number> {
+  return new Promise((done, fail) => {
+    const server = createServer()
+    server.once('error', fail).listen(0, '127.0.0.1', () => {
+      const { port } = server.address() as { port: number }
+      server.close(() => done(port))
+    })
+  })
+}

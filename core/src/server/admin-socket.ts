@@ -1,0 +1,96 @@
+import { chmod, mkdir, rm } from 'node:fs/promises'
+import { connect, createServer, type Server } from 'node:net'
+import { join } from 'node:path'
+import { createInterface } from 'node:readline'
+import type { AdminCommand, AuthService } from '../contract/auth.js'
+import { FnaError } from '../contract/errors.js'
+import type { Kernel } from '../kernel.js'
+
+export interface AdminRequest {
+  readonly name: string
+  readonly args: readonly string[]
+  readonly password?: string
+}
+type AdminReply = { readonly lines: readonly string[] } | { readonly error: string }
+
+const MOST = 64 * 1024
+export const socketPath = (data: string): string => join(data, 'admin.sock')
+
+/** The commands that auth plugins bring. */
+export function adminCommands(loaded: Kernel['loaded']): AdminCommand[] {
+  return loaded.flatMap(l => (l.plugin.manifest.kind === 'auth' ? [...(l.service as AuthService).admin] : []))
+}
+
+/** Runs one command of a plugin. @throws FNA_ERR_INVALID for one that no plugin has */
+export async function runAdmin(commands: readonly AdminCommand[], r: AdminRequest): Promise<readonly string[]> {
+  const found = commands.find(c => c.name === r.name)
+  if (!found) throw new FnaError('FNA_ERR_INVALID', `no plugin of the config does '${r.name}'; there are: ${commands.map(c => c.name).join(', ') || 'none'}`)
+  return found.run(r.args, r.password === undefined ? {} : { password: r.password }, { signal: AbortSignal.timeout(30_000) })
+}
+
+/** A unix socket of mode 0600 in the agent's directory: `fnaad user` and `fnaad key` speak to the running agent here. */
+export class AdminSocket {
+  readonly #server: Server
+  readonly #path: string
+
+  private constructor(server: Server, path: string) {
+    this.#server = server
+    this.#path = path
+  }
+
+  static async open(kernel: Kernel): Promise<AdminSocket> {
+    const path = socketPath(kernel.config.data)
+    await mkdir(kernel.config.data, { recursive: true, mode: 0o700 })
+    // The store's lock says that no other agent lives here: what stands there is left over from a crash.
+    await rm(path, { force: true })
+    const commands = adminCommands(kernel.loaded)
+    const server = createServer(socket => {
+      socket.on('error', () => undefined)
+      socket.setTimeout(10_000, () => socket.destroy())
+      let size = 0
+      socket.on('data', chunk => {
+        size += chunk.length
+        if (size > MOST) socket.destroy()
+      })
+      createInterface({ input: socket }).once('line', line => {
+        void answer(commands, line).then(reply => socket.end(`${JSON.stringify(reply)}\n`))
+      })
+    })
+    const mask = process.umask(0o177)
+    try {
+      await new Promise<void>((resolve, reject) => server.once('error', reject).listen(path, resolve))
+    } finally {
+      process.umask(mask)
+    }
+    await chmod(path, 0o600)
+    server.unref()
+    return new AdminSocket(server, path)
+  }
+
+  async close(): Promise<void> {
+    this.#server.close()
+    await rm(this.#path, { force: true })
+  }
+}
+
+async function answer(commands: readonly AdminCommand[], line: string): Promise<AdminReply> {
+  try {
+    return { lines: await runAdmin(commands, JSON.parse(line) as AdminRequest) }
+  } catch (e) {
+    return { error: (e as Error).message }
+  }
+}
+
+/** Asks a running agent. @returns null where none runs */
+export function askAgent(data: string, request: AdminRequest): Promise<readonly string[] | null> {
+  return new Promise((resolve, reject) => {
+    const socket = connect(socketPath(data))
+    socket.once('error', () => resolve(null))
+    socket.once('connect', () => socket.write(`${JSON.stringify(request)}\n`))
+    createInterface({ input: socket }).once('line', line => {
+      const reply = JSON.parse(line) as AdminReply
+      if ('error' in reply) reject(new FnaError('FNA_ERR_INVALID', reply.error))
+      else resolve(reply.lines)
+    })
+  })
+}

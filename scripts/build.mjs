@@ -1,0 +1,22 @@
+// Compiles every package (incrementally), copies the .proto files beside their code, and bundles the CLI.
+import { copyFileSync, existsSync, mkdirSync, statSync } from 'node:fs'
+import { join } from 'node:path'
+import { root, sh } from './setup.mjs'
+
+const bin = name => join(root, 'node_modules', '.bin', name)
+for (const file of ['flow_processor.proto', 'health.proto']) {
+  mkdirSync(join(root, 'processor-host', 'dist'), { recursive: true })
+  copyFileSync(join(root, 'proto', file), join(root, 'processor-host', 'dist', file))
+}
+sh(bin('tsc'), ['-b'])
+const entry = join(root, 'cli', 'dist', 'main.js')
+const bundle = join(root, 'cli', 'dist', 'fnua.cjs')
+if (existsSync(entry) && (!existsSync(bundle) || statSync(bundle).mtimeMs < newest())) {
+  sh(bin('esbuild'), [entry, '--bundle', '--platform=node', '--target=node20', '--format=cjs', `--outfile=${bundle}`, '--log-level=warning', '--legal-comments=none'])
+}
+
+/** The bundle holds protocol, client and cli: it is as old as the newest of their build stamps. */
+function newest() {
+  const stamps = ['protocol', 'client', 'cli'].map(p => join(root, p, 'dist', '.tsbuildinfo'))
+  return Math.max(...stamps.map(s => (existsSync(s) ? statSync(s).mtimeMs : 0)))
+}
