@@ -28,6 +28,10 @@ export class AnswerCache {
     this.#entries.set(key, { answer, until: this.#now() + answer.ttl * 1000 })
   }
 
+  delete(key: string): void {
+    this.#entries.delete(key)
+  }
+
   /** Keys are `<type> <name>`. */
   forget(name?: string): void {
     for (const key of [...this.#entries.keys()]) {

@@ -94,6 +94,7 @@ export class Resolver {
 
   async #resolve(name: string, type: QuestionType, c: Call): Promise<AnyAnswer> {
     const key = `${type} ${canonical(name)}`
+    if (c.fresh) this.#cache.delete(key)
     const known = this.#cache.get(key)
     if (known) return known
     let pending = this.#pending.get(key)

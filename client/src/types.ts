@@ -8,6 +8,8 @@ import type { DnsRecord } from '@fnaa/protocol'
 export interface Call {
   readonly signal: AbortSignal
   readonly traceparent?: string
+  /** For a look-up: ask the servers, whatever is cached. */
+  readonly fresh?: boolean
 }
 
 /** A DNS answer; `records` are of the asked type only. No records: NXDOMAIN or NODATA. */
@@ -50,7 +52,7 @@ export interface PeerTls {
   readonly certificate?: Uint8Array
   readonly verified?: boolean
   /** The protocol that ALPN selected (RFC 7301), null where none was. */
-  readonly alpn?: string | null
+  readonly alpn: string | null
 }
 export interface PeerInfo {
   readonly address: string

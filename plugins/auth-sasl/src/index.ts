@@ -85,3 +85,6 @@ function guarded(mechanism: AuthMechanism, closed: () => boolean): AuthMechanism
     },
   }
 }
+
+/** The factory that a config file calls. */
+export default sasl

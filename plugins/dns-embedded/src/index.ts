@@ -23,3 +23,6 @@ export const dnsEmbedded = (options: DnsEmbeddedOptions = {}, instance?: { id?: 
     },
     setup: (ctx, o) => EmbeddedDns.open(ctx, o),
   })(options, instance)
+
+/** The factory that a config file calls. */
+export default dnsEmbedded
