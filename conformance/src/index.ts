@@ -1,1 +1,6 @@
-export {}
+export * from './clock.js'
+export * from './collect.js'
+export * from './harness.js'
+export * from './memory-kv.js'
+export { storeSuite } from './store/suite.js'
+export { type Case, fails, type SuiteOptions, suite, type Test, within } from './suite.js'

@@ -125,3 +125,6 @@ function checkSchema(disk: Disk): void {
     meta.put(SCHEMA_KEY, Buffer.from(String(SCHEMA)))
   })
 }
+
+/** The factory that a config file calls. */
+export default embedded

@@ -1,0 +1,70 @@
+import assert from 'node:assert/strict'
+import type { Kind, Plugin, Supports } from '@fnaa/core/plugin'
+import { type Harness, harness } from './harness.js'
+
+/** What a suite needs of a test runner: `test` of node:test and of tap both fit. */
+export type Test = (name: string, fn: (t: { skip(...reason: never[]): unknown }) => Promise<void>) => unknown
+
+export interface SuiteOptions<K extends Kind> {
+  readonly test: Test
+  /** Gives a fresh plugin each time, isolated from all others (its own directory, its own prefix of names). */
+  readonly factory: () => Plugin<K> | Promise<Plugin<K>>
+  /** Milliseconds that one case may take; 10,000 unless told. */
+  readonly limit?: number
+}
+
+export interface Case<K extends Kind, X extends Harness<K> = Harness<K>> {
+  readonly name: string
+  /** The case is skipped where this is false of the plugin's manifest. There is no other way to skip one. */
+  readonly needs?: (supports: Supports[K]) => boolean
+  run(x: X): Promise<void>
+}
+
+const LIMIT = 10_000
+
+/** Runs every case on a plugin of its own. */
+export function suite<K extends Kind, X extends Harness<K>>(
+  opt: SuiteOptions<K>,
+  cases: readonly Case<K, X>[],
+  extend: (h: Harness<K>) => X,
+): void {
+  for (const { name, needs, run } of cases) {
+    opt.test(name, async t => {
+      const plugin = await opt.factory()
+      if (needs && !needs(plugin.manifest.supports)) {
+        ;(t.skip as (reason: string) => unknown).call(t, 'not declared in supports')
+        return
+      }
+      const before = JSON.stringify(plugin.manifest)
+      const h = await harness(plugin)
+      try {
+        await within(opt.limit ?? LIMIT, name, run(extend(h)))
+        assert.equal(JSON.stringify(plugin.manifest), before, 'the manifest changed while the plugin ran')
+      } finally {
+        await within(opt.limit ?? LIMIT, `closing after: ${name}`, h.close())
+      }
+    })
+  }
+}
+
+/** Rejects when `work` has not ended in time. */
+export async function within<T>(ms: number, what: string, work: Promise<T>): Promise<T> {
+  let timer: NodeJS.Timeout | undefined
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new Error(`not done in ${ms} ms: ${what}`)), ms)
+  })
+  try {
+    return await Promise.race([work, late])
+  } finally {
+    clearTimeout(timer)
+  }
+}
+
+/** Asserts that `work` fails with this code, which is all of an error that callers may rely on. */
+export async function fails(code: string, work: Promise<unknown> | (() => unknown)): Promise<void> {
+  const promise = typeof work === 'function' ? Promise.resolve().then(work) : work
+  await assert.rejects(promise, (e: unknown) => {
+    assert.equal((e as { code?: unknown }).code, code, `expected ${code}, got ${String(e)}`)
+    return true
+  })
+}
