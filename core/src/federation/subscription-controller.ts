@@ -28,6 +28,8 @@ export async function reconcileSubscription(k: Kernel, id: string, signal: Abort
   if (s.status.phase === 'failed' && !k.subscriptions.takeDue(id)) return undefined
   try {
     if (!(await localReady(k, s, c))) return undefined
+    // Nothing moves any more before the provider hears of a STOP.
+    if (s.spec.desired === 'stop') await k.queue.park(keyOf(s), k.processors.remove(s.name, c))
     if (mustAsk(k, s)) await ask(k, s, c)
   } catch (e) {
     if (signal.aborted) throw e
@@ -244,10 +246,7 @@ async function onError(k: Kernel, s: Mine, e: unknown, c: Call): Promise<void> {
 /** The processor follows what is wanted; what it reports makes the subscription active. */
 async function move(k: Kernel, s: Mine, c: Call): Promise<void> {
   if (s.status.phase === 'pending' || s.status.endpoint === undefined || s.status.agreed !== s.spec.wish) return
-  if (s.spec.desired === 'stop') {
-    await k.queue.park(keyOf(s), k.processors.remove(s.name, c))
-    return
-  }
+  if (s.spec.desired === 'stop') return
   await k.processors.ensureFor(s, c)
   step('subscribe.processor-stored')
   const phase = k.processors.phaseOf(s.name)

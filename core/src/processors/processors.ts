@@ -27,6 +27,21 @@ interface Plan {
   readonly config: Run['config']
   readonly ends: readonly End[]
 }
+/** What the runtime was told last. */
+interface Handed {
+  readonly epoch: number
+  readonly plan: string
+  readonly desired: string
+  /** Without secrets. */
+  readonly run: Run
+}
+/** When a run that failed may start again (milliseconds of the clock), and how often it failed in a row. */
+interface Retry {
+  readonly failures: number
+  readonly at: number
+}
+const CURSOR = 'feed'
+const RETRY = { base: 100, max: 60_000, calm: 10_000 } as const
 /** Runs of one life of the agent are numbered inside its epoch. */
 const RUNS = 1_000_000
 
@@ -38,7 +53,8 @@ export class Processors {
   readonly #runtimes = new Map<string, Runtime>()
   readonly #status = new Map<string, RunStatus>()
   /** What was last handed to the runtime: the same plan is not handed over again. */
-  readonly #handed = new Map<string, { epoch: number; plan: string; desired: string }>()
+  readonly #handed = new Map<string, Handed>()
+  readonly #retries = new Map<string, Retry>()
   #runs = 0
 
   constructor(kernel: Kernel, base: string) {
@@ -97,14 +113,25 @@ export class Processors {
   #onStatus(s: RunStatus): void {
     const before = this.#status.get(s.id)
     if (before && before.epoch > s.epoch) return
+    if ((s.phase === 'failed' || s.phase === 'gone') && this.#handed.get(s.id)?.epoch === s.epoch) this.#failed(s)
     if (s.phase === 'gone') {
       this.#status.delete(s.id)
       this.#handed.delete(s.id)
     } else this.#status.set(s.id, s)
     if (before?.phase === s.phase && before.epoch === s.epoch && before.sourceEpoch === s.sourceEpoch) return
-    if (s.phase === 'failed') this.#k.log.warn({ processor: s.id, error: s.error }, 'processor failed')
+    if (s.phase === 'failed' || s.phase === 'gone') this.#failed(s)
     this.#k.queue.add(`Processor/${s.id}`)
     this.#k.queue.add(`Subscription/${s.id}`)
+  }
+
+  /** Backs off, unless it ran well for a while. */
+  #failed(s: RunStatus): void {
+    const now = this.#k.clock.now()
+    const before = this.#retries.get(s.id)
+    const calm = before !== undefined && now - before.at > RETRY.calm
+    const failures = (calm ? 0 : (before?.failures ?? 0)) + 1
+    this.#retries.set(s.id, { failures, at: now + Math.min(RETRY.max, RETRY.base * 2 ** (failures - 1)) })
+    this.#k.log.warn({ processor: s.id, error: s.error ?? 'its host died', failures }, 'processor failed')
   }
 
   /** The Bridge of a subscription: same name, owned by it. */
@@ -154,10 +181,14 @@ export class Processors {
     const handed = this.#handed.get(id)
     const key = JSON.stringify([plan.program, plan.config, plan.ends])
     const failed = this.#status.get(id)?.phase === 'failed'
+    const wait = (this.#retries.get(id)?.at ?? 0) - this.#k.clock.now()
+    if ((failed || !handed) && wait > 0) {
+      await this.#report(p, failed ? 'failed' : 'starting', this.#status.get(id)?.error, c)
+      return wait
+    }
     if (!handed || handed.plan !== key || failed) await this.#start(p, runtime, plan, key, c)
-    else if (handed.desired !== p.spec.desired) await this.#turn(p, runtime, plan, handed, c)
+    else if (handed.desired !== p.spec.desired) await this.#turn(p, runtime, handed, c)
     await this.#report(p, this.phaseOf(id) ?? 'starting', this.#status.get(id)?.error, c)
-    if (failed) throw new Error(this.#status.get(id)?.error ?? 'the processor failed')
     return undefined
   }
 
@@ -194,8 +225,14 @@ export class Processors {
     const f = this.#k.resources.get('Flow', name)
     if (!f?.status.queue || f.deleting !== undefined) throw new Error(`flow ${name} of processor ${p.name} is not ready`)
     const broker = this.#k.brokers.of(f)
-    const endpoint = broker.supports.reach === 'process' ? fnapEndpoint(this.#k, name, true) : broker.service.internal(f.status.queue).endpoint
+    const endpoint = broker.supports.reach === 'process' ? this.#ownEndpoint(p, name) : broker.service.internal(f.status.queue).endpoint
     return { name, endpoint, epoch: f.status.epoch ?? '' }
+  }
+
+  /** A flow that only this process can open is read and written through the agent itself. */
+  #ownEndpoint(p: Proc, name: string): Endpoint {
+    const e = fnapEndpoint(this.#k, name, true)
+    return p.spec.sources.includes(name) ? { ...e, options: { ...(e.options as object), cursor: CURSOR } } : e
   }
 
   async #start(p: Proc, runtime: Runtime, plan: Plan, key: string, c: Call): Promise<void> {
@@ -203,7 +240,7 @@ export class Processors {
     const secrets: Record<string, Credential> = {}
     const ports = await Promise.all(plan.ends.map((e, i) => this.#port(p, e, i, epoch, secrets, c)))
     const run = this.#run(p, plan, ports, epoch)
-    this.#handed.set(p.name, { epoch, plan: key, desired: p.spec.desired })
+    this.#handed.set(p.name, { epoch, plan: key, desired: p.spec.desired, run })
     this.#status.set(p.name, { id: p.name, epoch, phase: 'starting' })
     try {
       await runtime.service.ensure(run, secrets, c)
@@ -214,11 +251,10 @@ export class Processors {
     step('subscribe.processor-started')
   }
 
-  /** PAUSE and RESUME: the same run goes on, with its position. */
-  async #turn(p: Proc, runtime: Runtime, plan: Plan, handed: { epoch: number; plan: string }, c: Call): Promise<void> {
-    const secrets: Record<string, Credential> = {}
-    const ports = await Promise.all(plan.ends.map((e, i) => this.#port(p, e, i, handed.epoch, secrets, c)))
-    await runtime.service.ensure(this.#run(p, plan, ports, handed.epoch), secrets, c)
+  /** PAUSE and RESUME: the same run goes on, with its position and its credentials. */
+  async #turn(p: Proc, runtime: Runtime, handed: Handed, c: Call): Promise<void> {
+    const desired = p.spec.desired === 'pause' ? 'pause' : 'run'
+    await runtime.service.ensure({ ...handed.run, desired }, {}, c)
     this.#handed.set(p.name, { ...handed, desired: p.spec.desired })
   }
 
@@ -249,20 +285,35 @@ export class Processors {
       if (!entry) throw new Error(`the credential of ${end.name} is missing`)
       secrets[secret] = JSON.parse(Buffer.from(entry.value).toString()) as Credential
     } else {
-      const credential = await this.#localCredential(p, end, isSource, epoch)
+      const credential = await this.#localCredential(p, end, isSource, epoch, c)
       if (credential) secrets[secret] = credential
     }
     const from = isSource && end.subscription === undefined ? { from: p.spec.from } : {}
     return { name: end.name, endpoint: end.endpoint, secret, driver: driverUrl(manifest.driver, this.#base), foreign, ...from }
   }
 
-  async #localCredential(p: Proc, end: End, isSource: boolean, epoch: number): Promise<Credential | null> {
+  async #localCredential(p: Proc, end: End, isSource: boolean, epoch: number, c: Call): Promise<Credential | null> {
     const f = this.#k.resources.get('Flow', end.name)
     if (!f?.status.queue) return null
     const broker = this.#k.brokers.of(f)
     if (broker.supports.reach === 'network') return broker.service.internal(f.status.queue).credential
     const right = isSource ? 'read' : 'write'
+    if (isSource) await this.#begin(p, f, c)
     return credentialOf(await this.#k.issued.forRun({ kind: 'processor', key: p.uid, name: end.name, right, epoch }))
+  }
+
+  /** Where it begins to read becomes a position once, before its first run: `latest` then means when it was made. */
+  async #begin(p: Proc, f: Resource<'Flow'>, c: Call): Promise<void> {
+    const cursor = `processor/${p.uid}/${f.uid}/${CURSOR}`
+    if (await this.#k.positions.get(cursor, c)) return
+    const wire = await this.#k.brokers.open(f, c)
+    try {
+      const source = await wire.source({ reader: `begin-${p.uid}`, epoch: 0, from: p.spec.from }, c)
+      await this.#k.positions.put(cursor, await source.position(c), c)
+      await source.close()
+    } finally {
+      await wire.close()
+    }
   }
 
   #ownSubscription(name: string): boolean {
@@ -273,15 +324,19 @@ export class Processors {
   async #end(p: Proc, runtime: Runtime | undefined, c: Call): Promise<undefined> {
     await this.#stop(p, runtime, c)
     if (p.deleting === undefined) return this.#report(p, 'stopped', undefined, c)
-    await this.#k.positions.delete(`processor/${p.uid}`, c).catch(() => undefined)
+    for (const name of p.spec.sources) {
+      const f = this.#k.resources.get('Flow', name)
+      if (f) await this.#k.positions.delete(`processor/${p.uid}/${f.uid}/${CURSOR}`, c)
+    }
     await this.#k.resources.update('Processor', p.name, () => ({ finalizers: [] }), c, p.uid)
   }
 
   async #stop(p: Proc, runtime: Runtime | undefined, c: Call): Promise<void> {
+    this.#handed.delete(p.name)
     await this.#k.issued.revoke(p.uid, c)
     await runtime?.service.remove(p.name, this.#k.epoch * RUNS + ++this.#runs, c)
-    this.#handed.delete(p.name)
     this.#status.delete(p.name)
+    this.#retries.delete(p.name)
   }
 
   async #refuse(p: Proc, runtime: Runtime | undefined, error: string, c: Call): Promise<undefined> {

@@ -36,7 +36,8 @@ function refusal(kernel: Kernel, session: Session, who: Identity): string | null
     case 'issued': {
       const account = kernel.issued.get(who.principal)
       if (!account) return 'an issued credential that is not known'
-      if (session.peer.tls === null && !session.peer.loopback) return 'an issued credential outside TLS'
+      // Always TLS, but for an agent that has no certificate and therefore serves this machine only (hardening H3).
+      if (session.peer.tls === null && (kernel.certificates || !session.peer.loopback)) return 'an issued credential outside TLS'
       session.issued = account
       return null
     }
