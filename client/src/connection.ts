@@ -45,9 +45,6 @@ export class FnapConnection {
     this.#transport = new Transport(stream)
     this.#dialogue = new Dialogue(this.#transport, opt.trace)
     this.#opt = opt
-    void this.#transport.closed.then(() => {
-      this.#state = 'idle'
-    })
   }
 
   /**
@@ -70,7 +67,7 @@ export class FnapConnection {
   }
   /** The state of figure 19. */
   get state(): ClientState {
-    return this.#state
+    return this.open ? this.#state : 'idle'
   }
   get open(): boolean {
     return this.#transport.open

@@ -1,5 +1,6 @@
 import { checkRecord, type DnsRecord, isOwner } from '@fnaa/protocol'
-import packet, { type Answer as WireAnswer } from 'dns-packet'
+import packet from 'dns-packet'
+import { DnsReader, type RawMessage, type RawRecord } from './dns-reader.js'
 import { ClientError } from './errors.js'
 
 /** What can be asked: the types of records that the project knows, and SOA, which shows where a zone begins. */
@@ -34,10 +35,22 @@ export interface Response {
   readonly extended: readonly number[]
 }
 
+const TYPES: Readonly<Record<QuestionType, number>> = {
+  A: 1,
+  NS: 2,
+  SOA: 6,
+  PTR: 12,
+  TXT: 16,
+  AAAA: 28,
+  SRV: 33,
+  DS: 43,
+}
+const CNAME = 5
+const OPT = 41
+const IN = 1
 const EDNS_SIZE = 1232
 const MAX_TTL = 604_800
 const EXTENDED_ERROR = 15
-const MAX_RECORDS = 512
 
 /**
  * A question with RD and AD set, EDNS with a payload that passes every path, and DO (RFC 6891, 6840 §5.7).
@@ -45,113 +58,161 @@ const MAX_RECORDS = 512
  */
 export function encodeQuestion(id: number, q: Question): Buffer {
   if (!isOwner(q.name)) throw new ClientError('FNA_ERR_INVALID', 'a name in DNS is labels of a-z 0-9 _ and hyphens')
+  const flags = packet.DNSSEC_OK
+  const opt = { extendedRcode: 0, ednsVersion: 0, flags, flag_do: true, options: [] }
   return packet.encode({
     type: 'query',
     id,
     flags: packet.RECURSION_DESIRED | packet.AUTHENTIC_DATA,
     questions: [{ type: q.type, name: q.name, class: 'IN' }],
-    additionals: [
-      {
-        type: 'OPT',
-        name: '.',
-        udpPayloadSize: EDNS_SIZE,
-        extendedRcode: 0,
-        ednsVersion: 0,
-        flags: packet.DNSSEC_OK,
-        flag_do: true,
-        options: [],
-      },
-    ],
+    additionals: [{ type: 'OPT', name: '.', udpPayloadSize: EDNS_SIZE, ...opt }],
   })
 }
 
 /** Reads a response; null where it is none, or not the one to this id and question (a forger's, or a late one). */
 export function decodeResponse(bytes: Buffer, id: number, q: Question): Response | null {
-  let p: ReturnType<typeof packet.decode>
+  const reader = new DnsReader(bytes)
   try {
-    p = packet.decode(bytes)
-  } catch {
-    return null
-  }
-  const asked = p.questions
-  if (p.type !== 'response' || p.id !== id || ((p.flags ?? 0) >> 11) & 15) return null
-  if (asked?.length !== 1 || asked[0]?.type !== q.type || (asked[0].class ?? 'IN') !== 'IN') return null
-  if (fold(asked[0].name) !== q.name) return null
-  const opt = p.additionals?.find(a => a.type === 'OPT')
-  const extendedRcode = opt?.type === 'OPT' ? opt.extendedRcode : 0
-  return {
-    rcode: ((p.flags ?? 0) & 15) | (extendedRcode << 4),
-    truncated: p.flag_tc,
-    authentic: p.flag_ad,
-    ...collect(p.answers ?? [], q.type),
-    negativeTtl: negativeTtl(p.authorities ?? []),
-    extended: opt?.type === 'OPT' ? extendedErrors(opt.options) : [],
+    const m = reader.message()
+    return belongs(m, id, q) ? new ResponseReader(bytes, reader).read(m, q.type) : null
+  } catch (e) {
+    if (e instanceof RangeError) return null
+    throw e
   }
 }
 
-function collect(wire: readonly WireAnswer[], type: QuestionType): Pick<Response, 'answers' | 'aliases'> {
-  const answers: AnyRecord[] = []
-  const aliases = new Map<string, { target: string; ttl: number }>()
-  for (const a of wire.slice(0, MAX_RECORDS)) {
-    if (a.type === 'OPT' || (a.class ?? 'IN') !== 'IN' || !isOwner(fold(a.name))) continue
-    if (a.type === 'CNAME') {
-      const target = fold(a.data)
-      if (isOwner(target) && !aliases.has(fold(a.name))) aliases.set(fold(a.name), { target, ttl: ttlOf(a) })
-    } else if (a.type === type) {
-      const record = toRecord(a)
-      if (record) answers.push(record)
-    }
-  }
-  return { answers, aliases }
+function belongs(m: RawMessage, id: number, q: Question): boolean {
+  const [asked, more] = m.questions
+  const isResponse = (m.flags & 0x8000) !== 0 && ((m.flags >> 11) & 15) === 0
+  const same = asked?.name === q.name && asked.type === TYPES[q.type] && asked.class === IN
+  return m.id === id && isResponse && same && more === undefined
 }
 
-/** A record that passes the strict checks, or null: an answer with bad labels or bytes is as good as none. */
-function toRecord(a: Exclude<WireAnswer, { type: 'OPT' }>): AnyRecord | null {
-  const base = { name: fold(a.name), ttl: ttlOf(a) }
-  try {
-    switch (a.type) {
-      case 'SOA':
-        return { ...base, type: 'SOA', minimum: Math.min(a.data.minimum ?? 0, MAX_TTL) }
-      case 'A':
-      case 'AAAA':
-        return checkRecord({ ...base, type: a.type, address: a.data })
-      case 'PTR':
-      case 'NS':
-        return checkRecord({ ...base, type: a.type, target: fold(a.data) })
-      case 'SRV': {
-        const { priority = 0, weight = 0, port } = a.data
-        return checkRecord({ ...base, type: 'SRV', priority, weight, port, target: fold(a.data.target) })
+const clamp = (ttl: number): number => Math.min(ttl, MAX_TTL)
+
+class ResponseReader {
+  readonly #bytes: Buffer
+  readonly #reader: DnsReader
+
+  constructor(bytes: Buffer, reader: DnsReader) {
+    this.#bytes = bytes
+    this.#reader = reader
+  }
+
+  read(m: RawMessage, type: QuestionType): Response {
+    const opt = m.additionals.find(r => r.type === OPT)
+    const answers: AnyRecord[] = []
+    const aliases = new Map<string, { target: string; ttl: number }>()
+    for (const raw of m.answers) {
+      if (raw.name === null || raw.class !== IN) continue
+      if (raw.type === CNAME) {
+        const target = this.#reader.name(raw.start).name
+        if (target && !aliases.has(raw.name)) aliases.set(raw.name, { target, ttl: clamp(raw.ttl) })
+      } else if (raw.type === TYPES[type]) {
+        const record = this.#record(raw, raw.name, type)
+        if (record) answers.push(record)
       }
-      case 'DS':
-        return checkRecord({ ...base, type: 'DS', ...a.data, digest: a.data.digest.toString('hex') })
-      case 'TXT':
-        return textRecord(base, a.data as readonly Buffer[])
-      default:
-        return null
     }
-  } catch {
-    return null
+    return {
+      // The upper bits of the code are the first byte of OPT's TTL field.
+      rcode: (m.flags & 15) | (opt ? (opt.ttl >>> 24) << 4 : 0),
+      truncated: (m.flags & 0x0200) !== 0,
+      authentic: (m.flags & 0x0020) !== 0,
+      answers,
+      aliases,
+      negativeTtl: this.#negativeTtl(m),
+      extended: opt ? this.#extendedErrors(opt) : [],
+    }
+  }
+
+  /** A record that passes the strict checks, or null: an answer with bad labels or bytes is as good as none. */
+  #record(raw: RawRecord, name: string, type: QuestionType): AnyRecord | null {
+    const base = { name, ttl: clamp(raw.ttl) }
+    try {
+      switch (type) {
+        case 'SOA':
+          return { ...base, type, minimum: this.#minimum(raw) }
+        case 'A':
+          return checkRecord({ ...base, type, address: [...this.#data(raw, 4)].join('.') })
+        case 'AAAA':
+          return checkRecord({ ...base, type, address: ipv6(this.#data(raw, 16)) })
+        case 'PTR':
+        case 'NS':
+          return checkRecord({ ...base, type, target: this.#target(raw.start) })
+        case 'SRV': {
+          const [priority, weight, port] = [0, 2, 4].map(i => this.#bytes.readUInt16BE(raw.start + i)) as [
+            number,
+            number,
+            number,
+          ]
+          return checkRecord({ ...base, type, priority, weight, port, target: this.#target(raw.start + 6) })
+        }
+        case 'DS': {
+          const d = this.#data(raw)
+          const digest = d.toString('hex', 4)
+          return checkRecord({
+            ...base,
+            type,
+            keyTag: d.readUInt16BE(0),
+            algorithm: d.readUInt8(2),
+            digestType: d.readUInt8(3),
+            digest,
+          })
+        }
+        case 'TXT':
+          return { ...base, type, strings: this.#strings(raw) }
+      }
+    } catch {
+      return null
+    }
+  }
+
+  #data(raw: RawRecord, length = raw.end - raw.start): Buffer {
+    if (raw.end - raw.start !== length) throw new RangeError('the data has another length')
+    return this.#bytes.subarray(raw.start, raw.end)
+  }
+
+  #target(at: number): string {
+    return this.#reader.name(at).name ?? ''
+  }
+
+  /** Foreign TXT may say anything printable (the check for our own records is stricter). */
+  #strings(raw: RawRecord): string[] {
+    const strings: string[] = []
+    for (let at = raw.start; at < raw.end; ) {
+      const end = at + 1 + this.#bytes.readUInt8(at)
+      const text = this.#bytes.toString('latin1', at + 1, end)
+      if (end > raw.end || !/^[\x20-\x7e]*$/.test(text)) throw new RangeError('a string is cut off or not printable')
+      strings.push(text)
+      at = end
+    }
+    return strings
+  }
+
+  /** The last of the numbers behind SOA's two names. */
+  #minimum(raw: RawRecord): number {
+    const at = this.#reader.name(this.#reader.name(raw.start).next).next + 16
+    if (at + 4 !== raw.end) throw new RangeError('SOA has another length')
+    return clamp(this.#bytes.readUInt32BE(at))
+  }
+
+  #negativeTtl(m: RawMessage): number | null {
+    const soa = m.authorities.find(r => r.type === TYPES.SOA && r.class === IN)
+    return soa ? Math.min(clamp(soa.ttl), this.#minimum(soa)) : null
+  }
+
+  #extendedErrors(opt: RawRecord): number[] {
+    const codes: number[] = []
+    for (let at = opt.start; at + 4 <= opt.end; at += 4 + this.#bytes.readUInt16BE(at + 2)) {
+      const long = this.#bytes.readUInt16BE(at + 2) >= 2 && at + 6 <= opt.end
+      if (this.#bytes.readUInt16BE(at) === EXTENDED_ERROR && long) codes.push(this.#bytes.readUInt16BE(at + 4))
+    }
+    return codes
   }
 }
 
-/** Foreign TXT may say anything printable (the check for our own records is stricter). */
-function textRecord(base: { name: string; ttl: number }, data: readonly Buffer[]): AnyRecord | null {
-  const strings = data.map(bytes => bytes.toString('latin1'))
-  return strings.length > 0 && strings.every(s => /^[\x20-\x7e]*$/.test(s)) ? { ...base, type: 'TXT', strings } : null
+/** Sixteen bytes as text, in the canonical form of RFC 5952. */
+function ipv6(bytes: Buffer): string {
+  const groups = Array.from({ length: 8 }, (_, i) => bytes.readUInt16BE(i * 2).toString(16)).join(':')
+  return new URL(`http://[${groups}]/`).hostname.slice(1, -1)
 }
-
-function negativeTtl(authorities: readonly WireAnswer[]): number | null {
-  for (const a of authorities) if (a.type === 'SOA') return Math.min(ttlOf(a), a.data.minimum ?? 0, MAX_TTL)
-  return null
-}
-
-function extendedErrors(options: readonly { code: number | string; data?: Buffer | undefined }[]): number[] {
-  return options.flatMap(o =>
-    Number(o.code) === EXTENDED_ERROR && o.data && o.data.length >= 2 ? [o.data.readUInt16BE(0)] : [],
-  )
-}
-
-const ttlOf = (a: { ttl?: number | undefined }): number => Math.min(Math.max(a.ttl ?? 0, 0), MAX_TTL)
-
-/** Lower case without the final dot; ASCII only, so that no other alphabet folds into ours. */
-const fold = (name: string): string => name.replace(/[A-Z]/g, ch => ch.toLowerCase()).replace(/\.$/, '')
