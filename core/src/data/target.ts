@@ -23,7 +23,7 @@ export function target(cx: Context, name: string, right: 'read' | 'write'): Targ
     if (issued.scope.name !== name || issued.scope.right !== right) {
       throw fnapError('DENIED', 'this credential is for one endpoint and one direction')
     }
-    if (issued.scope.kind !== 'subscriber') return ofFlow(cx, issued.scope.name)
+    if (issued.scope.kind !== 'subscriber') return ofFlow(cx, issued.scope.flow ?? issued.scope.name)
   }
   if (!endpoint) {
     const f = need(cx, right, flow(cx, name))

@@ -12,6 +12,8 @@ export interface Scope {
   readonly key: string
   /** The one name that READ (or WRITE) may use: an endpoint or a flow. */
   readonly name: string
+  /** The flow of a processor's end, where its name cannot stand in a command (an alias). */
+  readonly flow?: string
   readonly right: 'read' | 'write'
   /** Runs of a processor: the fence. */
   readonly epoch?: number

@@ -7,6 +7,7 @@ import { driverUrl } from '../data/drivers.js'
 import { fnapEndpoint } from '../federation/agreement.js'
 import { credentialOf } from '../federation/issued.js'
 import type { Kernel } from '../kernel.js'
+import { queueName } from '../names/names.js'
 import { step } from '../resources/steps.js'
 
 type Proc = Resource<'Processor'>
@@ -119,7 +120,6 @@ export class Processors {
       this.#handed.delete(s.id)
     } else this.#status.set(s.id, s)
     if (before?.phase === s.phase && before.epoch === s.epoch && before.sourceEpoch === s.sourceEpoch) return
-    if (s.phase === 'failed' || s.phase === 'gone') this.#failed(s)
     this.#k.queue.add(`Processor/${s.id}`)
     this.#k.queue.add(`Subscription/${s.id}`)
   }
@@ -231,7 +231,7 @@ export class Processors {
 
   /** A flow that only this process can open is read and written through the agent itself. */
   #ownEndpoint(p: Proc, name: string): Endpoint {
-    const e = fnapEndpoint(this.#k, name, true)
+    const e = fnapEndpoint(this.#k, queueName(name), true)
     return p.spec.sources.includes(name) ? { ...e, options: { ...(e.options as object), cursor: CURSOR } } : e
   }
 
@@ -299,7 +299,7 @@ export class Processors {
     if (broker.supports.reach === 'network') return broker.service.internal(f.status.queue).credential
     const right = isSource ? 'read' : 'write'
     if (isSource) await this.#begin(p, f, c)
-    return credentialOf(await this.#k.issued.forRun({ kind: 'processor', key: p.uid, name: end.name, right, epoch }))
+    return credentialOf(await this.#k.issued.forRun({ kind: 'processor', key: p.uid, name: queueName(end.name), flow: end.name, right, epoch }))
   }
 
   /** Where it begins to read becomes a position once, before its first run: `latest` then means when it was made. */

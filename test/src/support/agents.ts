@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { FnapConnection, plain, type Reply } from '@fnaa/client'
-import { Agent, type Clock, type Config, loadConfig, validate, type AuthService, type Plugin } from '@fnaa/core'
+import { Agent, type Clock, type Config, loadConfig, validate, type AuthService } from '@fnaa/core'
 import { formatCommand } from '@fnaa/protocol'
 
 export const CONFIG = fileURLToPath(new URL('../../../fnaad.config.ts', import.meta.url))
@@ -190,4 +190,11 @@ export async function eventually<T>(agent: TestAgent, look: () => T | undefined,
     check()
   })
 }
-export type { Plugin }
+/** The promise rejects with this symbol of FNAP. */
+export async function refused(t: { equal: (a: unknown, b: unknown, ...m: any[]) => unknown }, work: Promise<unknown>, symbol: string, m?: string): Promise<void> {
+  const outcome = await work.then(
+    () => 'no error',
+    e => (e as { symbol?: string }).symbol ?? String(e),
+  )
+  t.equal(outcome, symbol, m)
+}
