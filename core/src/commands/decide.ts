@@ -32,7 +32,7 @@ export const approve: Handler = {
     })
     const decision = { approved: true, by, at: iso(cx.kernel.clock.now()) }
     await cx.kernel.resources.update('Request', id, n => ({ spec: { ...n.spec, decision }, status: { ...n.status, grant } }), cx.call, r.uid)
-    cx.kernel.audit.write({ what: 'approve', who: by, on: r.spec.flow, detail: `${rights.join(',')} to ${r.spec.for}` })
+    await cx.kernel.audit.write({ what: 'approve', who: by, on: r.spec.flow, detail: `${rights.join(',')} to ${r.spec.for}` })
     cx.kernel.peers.hint(r.spec.peer, r.spec.flow, id)
     return `220 OK ${id}`
   },
@@ -50,7 +50,7 @@ export const deny: Handler = {
     await cx.kernel.resources.update('Request', id, n => ({ spec: { ...n.spec, decision } }), cx.call, r.uid)
     const s = cx.kernel.resources.get('Subscriber', id)
     if (s) await cx.kernel.provider.revoke(s, { by, reason }, patience(cx))
-    cx.kernel.audit.write({ what: 'deny', who: by, on: r.spec.flow, detail: r.spec.for })
+    await cx.kernel.audit.write({ what: 'deny', who: by, on: r.spec.flow, detail: r.spec.for })
     return `220 OK ${id}`
   },
 }

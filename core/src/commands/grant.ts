@@ -60,7 +60,7 @@ export const grant: Handler = {
     const o = command.options as Words
     const on = managed(cx, a['on'] as On)
     const name = await give(cx, { on, to: a['who'], rights: a['rights'], expires: o['expires'], limits: o['limit'] })
-    cx.kernel.audit.write({ what: 'grant', who: cx.subject.principals[0]!, on: `${on.kind} ${on.name}`, detail: `${(a['rights'] as string[]).join(',')} to ${a['who']}` })
+    await cx.kernel.audit.write({ what: 'grant', who: cx.subject.principals[0]!, on: `${on.kind} ${on.name}`, detail: `${(a['rights'] as string[]).join(',')} to ${a['who']}` })
     return `220 OK ${name}`
   },
 }

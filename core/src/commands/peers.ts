@@ -46,7 +46,7 @@ export const updatePeer: Handler = {
     }
     if (resources.get('Peer', domain)) await resources.update('Peer', domain, p => ({ spec: { ...p.spec, ...change } }), cx.call)
     else await resources.create({ kind: 'Peer', name: domain, spec: change, finalizers: [], status: { conditions: [] } }, cx.call)
-    if (o['trust'] !== undefined) cx.kernel.audit.write({ what: 'trust', who: cx.subject.principals[0]!, on: domain })
+    if (o['trust'] !== undefined) await cx.kernel.audit.write({ what: 'trust', who: cx.subject.principals[0]!, on: domain })
     if (o['blocked'] === true) {
       sessions.cut(s => s.identity?.type === 'domain' && s.identity.principal === domain)
       const flows = new Set(resources.by('Subscriber', 'peer', domain).map(s => s.spec.flow))

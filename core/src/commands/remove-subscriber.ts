@@ -15,7 +15,7 @@ export const removeSubscriber: Handler = {
     const by = cx.subject.principals[0]!
     for (const s of found) if (!granted(cx, s, f.name)) await bar(cx, s, f.name)
     await Promise.all(found.map(s => cx.kernel.provider.revoke(s, { by, reason }, patience(cx))))
-    for (const s of found) cx.kernel.audit.write({ what: 'remove', who: by, on: f.name, detail: `${s.spec.for} ${s.spec.id}` })
+    for (const s of found) await cx.kernel.audit.write({ what: 'remove', who: by, on: f.name, detail: `${s.spec.for} ${s.spec.id}` })
     return `220 OK ${who}`
   },
 }

@@ -19,7 +19,7 @@ export const revoke: Handler = {
     if (left.length === 0) await cx.kernel.resources.delete('Grant', g.name, cx.call, g.uid)
     else await cx.kernel.resources.update('Grant', g.name, n => ({ spec: { ...n.spec, rights: left } }), cx.call)
     const by = cx.subject.principals[0]!
-    cx.kernel.audit.write({ what: 'revoke', who: by, on: `${on.kind} ${on.name}`, detail: `${taken.join(',')} from ${a['who']}` })
+    await cx.kernel.audit.write({ what: 'revoke', who: by, on: `${on.kind} ${on.name}`, detail: `${taken.join(',')} from ${a['who']}` })
     await enforceOn(cx.kernel, on, 'the grant was revoked', { signal: patience(cx) })
     return `220 OK ${g.name}`
   },

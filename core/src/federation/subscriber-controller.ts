@@ -106,7 +106,7 @@ async function cut(k: Kernel, s: Known, c: Call): Promise<number | undefined> {
   const forgetAt = iso(k.clock.now() + k.periods.tombstone * 1000)
   await k.resources.update('Subscriber', s.name, n => ({ status: { ...ready(k, n, 'False', 'Ended'), phase, cut: receipt, forget: forgetAt } }), c, s.uid)
   step('subscriber.tombstone')
-  k.audit.write({ what: 'cut', who: s.spec.cause?.by ?? '', on: s.spec.flow, detail: `${s.spec.id} of ${s.spec.peer}: ${s.spec.cause?.reason ?? ''}` })
+  await k.audit.write({ what: 'cut', who: s.spec.cause?.by ?? '', on: s.spec.flow, detail: `${s.spec.id} of ${s.spec.peer}: ${s.spec.cause?.reason ?? ''}` })
   k.peers.hint(s.spec.peer, s.spec.flow, s.spec.id)
   return k.periods.tombstone * 1000
 }

@@ -26,16 +26,18 @@ export class Audit {
     this.#log = log
   }
 
-  write(entry: AuditEntry): void {
+  /** Resolves when it is on disk (a login: at once). Never rejects: a full disk must not keep an owner from revoking. */
+  async write(entry: AuditEntry): Promise<void> {
     const at = this.#clock.now()
     this.#log.info({ audit: entry }, `audit: ${entry.what}`)
     const key = `${String(at).padStart(15, '0')}-${String(this.#sequence++ % 1e6).padStart(6, '0')}`
     const c = { signal: AbortSignal.timeout(30_000) }
     const value = Buffer.from(JSON.stringify({ at: new Date(at).toISOString(), ...entry }))
-    void this.#bucket
+    const written = this.#bucket
       .put(key, value, { durable: entry.what !== 'login' }, c)
       .then(() => this.#trim(c))
       .catch(e => this.#log.error({ err: e }, 'audit: not written'))
+    if (entry.what !== 'login') await written
   }
 
   async #trim(c: { signal: AbortSignal }): Promise<void> {

@@ -14,7 +14,7 @@ export async function admit(session: Session, who: Identity): Promise<string | n
   session.identity = who
   if (who.expiresIn !== undefined) expire(kernel, session, who.expiresIn)
   if (who.type === 'domain') await kernel.peers.met(who, session.peer.address)
-  kernel.audit.write({
+  void kernel.audit.write({
     what: 'login',
     who: who.principal,
     ...(who.level ? { level: who.level } : {}),

@@ -50,7 +50,7 @@ export class Session {
   #acknowledge: (() => void) | null = null
   #armed = false
   #strikes = 0
-  readonly #reader = new LineReader(LIMITS.line)
+  readonly #reader = new LineReader(LIMITS.authLine)
   #out = ''
   #busy = false
   #queued: string | null = null
@@ -82,6 +82,12 @@ export class Session {
     const next = serverNext(this.state, stimulus)
     if (!next) throw new Error(`no transition from ${this.state} on ${stimulus}`)
     this.state = next.next
+    if (!this.#intake) this.#reader.limit = this.#lineLimit()
+  }
+
+  /** Before login a line may be an AUTHENTICATE; the parser holds all others to the shorter limit. */
+  #lineLimit(): number {
+    return this.state === 'accepting' || this.state === 'waiting' ? LIMITS.authLine : LIMITS.line
   }
 
   /** Appends to the reply under way: written with the chunk, once. */
@@ -144,7 +150,7 @@ export class Session {
   /** The command is done with the input; `rest` are bytes that it did not want. */
   release(rest?: Buffer): void {
     this.#intake = null
-    this.#reader.limit = this.state === 'accepting' ? LIMITS.authLine : LIMITS.line
+    this.#reader.limit = this.#lineLimit()
     if (rest && rest.length > 0) this.#reader.push(rest)
     this.#schedule()
   }
@@ -159,6 +165,7 @@ export class Session {
           line: line => {
             this.gone.signal.removeEventListener('abort', gone)
             this.#intake = null
+            this.#reader.limit = this.#lineLimit()
             resolve(line)
           },
         },
