@@ -42,6 +42,8 @@ export interface HarnessOptions {
   readonly directory?: string
   /** Absent: every dial is refused. */
   readonly dial?: Dial
+  /** Puts something around the driver that was loaded. */
+  readonly driver?: (loaded: Driver) => Driver
 }
 
 /** Boots one plugin. @throws what its `setup` throws */
@@ -51,7 +53,8 @@ export async function harness<K extends Kind>(plugin: Plugin<K>, opt: HarnessOpt
   const end = new AbortController()
   const logged: object[] = []
   const ctx = context(plugin.id, { ...opt, clock, directory }, logged, end.signal)
-  const driver = await load(plugin.manifest.driver)
+  const loaded = await load(plugin.manifest.driver)
+  const driver = loaded && opt.driver ? opt.driver(loaded) : loaded
   let service = await plugin.setup(ctx)
   let open = true
   const stop = async () => {

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import type { Kind, Plugin, Supports } from '@fnaa/core/plugin'
+import type { Driver, Kind, Plugin, Supports } from '@fnaa/core/plugin'
 import { type Harness, harness } from './harness.js'
 
 /** What a suite needs of a test runner: `test` of node:test and of tap both fit. */
@@ -11,6 +11,8 @@ export interface SuiteOptions<K extends Kind> {
   readonly factory: () => Plugin<K> | Promise<Plugin<K>>
   /** Milliseconds that one case may take; 10,000 unless told. */
   readonly limit?: number
+  /** Puts something around the driver before the cases use it. */
+  readonly driver?: (loaded: Driver) => Driver
 }
 
 export interface Case<K extends Kind, X extends Harness<K> = Harness<K>> {
@@ -28,15 +30,17 @@ export function suite<K extends Kind, X extends Harness<K>>(
   cases: readonly Case<K, X>[],
   extend: (h: Harness<K>) => X,
 ): void {
+  // Called without an object before it: tap's `test` minds.
+  const { test } = opt
   for (const { name, needs, run } of cases) {
-    opt.test(name, async t => {
+    test(name, async t => {
       const plugin = await opt.factory()
       if (needs && !needs(plugin.manifest.supports)) {
         ;(t.skip as (reason: string) => unknown).call(t, 'not declared in supports')
         return
       }
       const before = JSON.stringify(plugin.manifest)
-      const h = await harness(plugin)
+      const h = await harness(plugin, opt.driver && { driver: opt.driver })
       try {
         await within(opt.limit ?? LIMIT, name, run(extend(h)))
         assert.equal(JSON.stringify(plugin.manifest), before, 'the manifest changed while the plugin ran')

@@ -1,0 +1,10 @@
+import { type SuiteOptions, suite } from '../suite.js'
+import { eventCases } from './events.js'
+import { positionCases } from './positions.js'
+import { queueCases } from './queues.js'
+import { extendBroker } from './tools.js'
+
+/** What every broker must do, service and driver: `brokerSuite({ test, factory })`. */
+export function brokerSuite(opt: SuiteOptions<'broker'>): void {
+  suite(opt, [...queueCases, ...eventCases, ...positionCases], extendBroker)
+}

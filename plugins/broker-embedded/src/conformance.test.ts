@@ -1,0 +1,5 @@
+import { brokerSuite } from '@fnaa/conformance'
+import { test } from 'tap'
+import { embedded } from './index.js'
+
+brokerSuite({ test, factory: () => embedded() })
