@@ -1,3 +1,4 @@
+import { closeSync, existsSync, openSync, readSync, statSync } from 'node:fs'
 import { statfs } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { FnaError } from '@fnaa/core/plugin'
@@ -23,6 +24,8 @@ const GROUP_JOBS = 4096
 const GROUP_BYTES = 16 << 20
 /** Pages that copy-on-write needs above what the tables hold. */
 const HEADROOM = 1.25
+const MARK = 0xbeefc0de
+const MARK_AT = 24
 const EIO = 5
 const ENOSPC = 28
 const MDB_MAP_FULL = -30792
@@ -53,6 +56,7 @@ export class Disk {
   constructor(path: string, limit: number) {
     this.path = path
     this.limit = limit
+    checkFile(path)
     try {
       this.root = open({
         path,
@@ -210,6 +214,23 @@ export class Disk {
   private full(cause?: unknown): FnaError {
     return new FnaError('FNA_ERR_FULL', `no room left for ${this.path} (limit ${this.limit} bytes)`, { cause })
   }
+}
+
+/**
+ * Looks for LMDB's mark in an existing file (a little-endian word behind the header of its first page): handed anything
+ * else, the engine does not fail but crashes the process.
+ * @throws FNA_ERR_CORRUPT
+ */
+function checkFile(path: string): void {
+  if (!existsSync(path) || statSync(path).size === 0) return
+  const head = Buffer.alloc(MARK_AT + 4)
+  const file = openSync(path, 'r')
+  try {
+    readSync(file, head, 0, head.length, 0)
+  } finally {
+    closeSync(file)
+  }
+  if (head.readUInt32LE(MARK_AT) !== MARK) throw new FnaError('FNA_ERR_CORRUPT', `${path} is no LMDB environment`)
 }
 
 const turn = () => new Promise<void>(resolve => setImmediate(resolve))

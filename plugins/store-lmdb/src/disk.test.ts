@@ -1,0 +1,102 @@
+import { join } from 'node:path'
+import t from 'tap'
+import { Disk } from './disk.js'
+
+const key = (s: string) => Buffer.from(s)
+
+t.test('many jobs share a commit, in order, each seeing those before it', async t => {
+  const disk = new Disk(join(t.testdir(), 'd.mdb'), 1 << 28)
+  const table = disk.table('t')
+  const groups = new Set<number>()
+  const done: number[] = []
+  const add = (i: number) =>
+    disk.commit(
+      (put, group) => {
+        groups.add(group)
+        const n = Number(table.get(key('n'))?.toString() ?? 0)
+        put(table, key('n'), Buffer.from(String(n + 1)))
+        return n
+      },
+      { grows: 1, done: () => done.push(i) },
+    )
+  const seen = await Promise.all(Array.from({ length: 500 }, (_, i) => add(i)))
+  t.same(
+    seen,
+    Array.from({ length: 500 }, (_, i) => i),
+  )
+  t.same(done, seen)
+  t.equal(groups.size, 1)
+  t.equal(table.get(key('n'))?.toString(), '500')
+  await disk.close()
+})
+
+t.test('a job that throws has written nothing and hurts nobody beside it', async t => {
+  const disk = new Disk(join(t.testdir(), 'd.mdb'), 1 << 28)
+  const table = disk.table('t')
+  const bad = disk.commit(
+    put => {
+      put(table, key('a'), key('half'))
+      throw new Error('no')
+    },
+    { grows: 1 },
+  )
+  const good = disk.commit(put => put(table, key('b'), key('whole')), { grows: 1 })
+  await t.rejects(bad, { message: 'no' })
+  await good
+  t.equal(table.get(key('a')), undefined)
+  t.equal(table.get(key('b'))?.toString(), 'whole')
+  await disk.close()
+})
+
+t.test('a write that the engine refuses undoes its whole group and the next one goes on', async t => {
+  const disk = new Disk(join(t.testdir(), 'd.mdb'), 1 << 28)
+  const table = disk.table('t')
+  const first = disk.commit(put => put(table, key('a'), key('1')), { grows: 1 })
+  const long = disk.commit(put => put(table, Buffer.alloc(5000), key('1')), { grows: 1 })
+  await t.rejects(first, { code: 'FNA_ERR_UNAVAILABLE' })
+  await t.rejects(long, { code: 'FNA_ERR_UNAVAILABLE' })
+  t.ok(disk.failed)
+  t.equal(table.get(key('a')), undefined)
+  await disk.commit(put => put(table, key('a'), key('2')), { grows: 1 })
+  t.equal(table.get(key('a'))?.toString(), '2')
+  t.equal(disk.failed, undefined)
+  await disk.close()
+})
+
+t.test('what was given up while it waited is not done', async t => {
+  const disk = new Disk(join(t.testdir(), 'd.mdb'), 1 << 28)
+  const table = disk.table('t')
+  const stop = new AbortController()
+  const work = disk.commit(put => put(table, key('a'), key('1')), { grows: 1, signal: stop.signal })
+  stop.abort()
+  await t.rejects(work, { code: 'FNA_ERR_TIMEOUT' })
+  t.equal(table.get(key('a')), undefined)
+  await disk.close()
+  await t.rejects(
+    disk.commit(() => 0, { grows: 0 }),
+    { code: 'FNA_ERR_CLOSED' },
+  )
+})
+
+t.test('full is full, but what does not grow is still possible', async t => {
+  const disk = new Disk(join(t.testdir(), 'd.mdb'), 1 << 20)
+  const table = disk.table('t')
+  const value = Buffer.alloc(50_000)
+  let n = 0
+  const fill = async () => {
+    for (;;) {
+      const name = key(`k${n}`)
+      await disk.commit(put => put(table, name, value), { grows: value.length })
+      n++
+    }
+  }
+  await t.rejects(fill(), { code: 'FNA_ERR_FULL' })
+  t.ok(n > 10, `${n} fitted`)
+  t.equal(table.get(key(`k${n}`)), undefined)
+  const { used, limit } = await disk.usage()
+  t.ok(used <= limit && used > limit / 2)
+  await disk.commit(put => put(table, key('k0'), null), { grows: 0 })
+  await disk.commit(put => put(table, key('k1'), null), { grows: 0 })
+  await disk.commit(put => put(table, key('again'), value), { grows: value.length })
+  await disk.close()
+})
