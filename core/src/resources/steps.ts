@@ -1,5 +1,5 @@
 /** Called at every named step between two durable acts; a kill test makes it end the process there. */
-export type StepHook = (name: string) => void
+export type StepHook = (name: string) => unknown
 let hook: StepHook | undefined
 
 /** For tests only: what happens at each step. */

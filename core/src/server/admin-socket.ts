@@ -1,5 +1,5 @@
 import { chmod, mkdir, rm } from 'node:fs/promises'
-import { connect, createServer, type Server } from 'node:net'
+import { connect, createServer, type Server, type Socket } from 'node:net'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import type { AdminCommand, AuthService } from '../contract/auth.js'
@@ -52,7 +52,7 @@ export class AdminSocket {
         size += chunk.length
         if (size > MOST) socket.destroy()
       })
-      createInterface({ input: socket }).once('line', line => {
+      oneLine(socket, line => {
         void answer(commands, line).then(reply => socket.end(`${JSON.stringify(reply)}\n`))
       })
     })
@@ -73,6 +73,13 @@ export class AdminSocket {
   }
 }
 
+/** readline passes a socket's errors on: without a listener they would end the process. */
+function oneLine(socket: Socket, use: (line: string) => void): void {
+  createInterface({ input: socket })
+    .on('error', () => undefined)
+    .once('line', use)
+}
+
 async function answer(commands: readonly AdminCommand[], line: string): Promise<AdminReply> {
   try {
     return { lines: await runAdmin(commands, JSON.parse(line) as AdminRequest) }
@@ -87,7 +94,7 @@ export function askAgent(data: string, request: AdminRequest): Promise<readonly 
     const socket = connect(socketPath(data))
     socket.once('error', () => resolve(null))
     socket.once('connect', () => socket.write(`${JSON.stringify(request)}\n`))
-    createInterface({ input: socket }).once('line', line => {
+    oneLine(socket, line => {
       const reply = JSON.parse(line) as AdminReply
       if ('error' in reply) reject(new FnaError('FNA_ERR_INVALID', reply.error))
       else resolve(reply.lines)

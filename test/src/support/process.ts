@@ -1,0 +1,109 @@
+import { type ChildProcess, execFile, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdir, writeFile } from 'node:fs/promises'
+import { connect } from 'node:net'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { FnapConnection, plain } from '@fnaa/client'
+import { Client, CONFIG, freePort, type Teardown, type Where } from './agents.js'
+
+const FNAAD = fileURLToPath(new URL('../../../core/bin/fnaad.js', import.meta.url))
+
+/** An agent in a process of its own, that a test may kill and start again over the same state. */
+export class ProcessAgent {
+  readonly where: Where
+  readonly #config: string
+  #child: ChildProcess | null = null
+  #log = ''
+
+  private constructor(where: Where, config: string) {
+    this.where = where
+    this.#config = config
+  }
+
+  /** Writes its config and makes the user test/test. */
+  static async prepare(t: Teardown, where: Where): Promise<ProcessAgent> {
+    const fixed = { ...where, port: where.port || (await freePort()) }
+    await mkdir(fixed.data, { recursive: true })
+    const config = join(fixed.data, 'fnaad.config.ts')
+    await writeFile(config, `import base from ${JSON.stringify(CONFIG)}\nexport default base(${JSON.stringify(fixed)})\n`)
+    const agent = new ProcessAgent(fixed, config)
+    await fnaad(['--config', config, 'user', 'add', 'test'], 'test\n')
+    t.teardown(() => agent.kill())
+    return agent
+  }
+
+  get log(): string {
+    return this.#log
+  }
+  get pid(): number {
+    return this.#child!.pid!
+  }
+  get alive(): boolean {
+    return this.#child !== null && this.#child.exitCode === null && this.#child.signalCode === null
+  }
+
+  /** Resolves when it listens. */
+  async start(): Promise<this> {
+    const child = spawn(process.execPath, [FNAAD, '--config', this.#config], {
+      stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
+      env: { ...process.env, FNAAD_TEST_KILL: '1', FNAAD_LOG_LEVEL: 'error' },
+    })
+    this.#child = child
+    child.stderr!.on('data', (d: Buffer) => {
+      this.#log = (this.#log + d.toString()).slice(-20_000)
+    })
+    const up = once(child, 'message')
+    const [outcome] = await Promise.race([up, once(child, 'exit')])
+    if ((outcome as { ready?: unknown } | null)?.ready === undefined) throw new Error(`the agent did not start:\n${this.#log}`)
+    return this
+  }
+
+  /** Kills itself at the n-th passing of a step from now on; '' disarms. @returns false where it has died already */
+  async arm(step: string): Promise<boolean> {
+    if (!this.alive) return false
+    const child = this.#child!
+    const armed = once(child, 'message')
+    const died = this.died()
+    child.send({ kill: step }, () => undefined)
+    await Promise.race([armed, died])
+    return this.alive
+  }
+
+  /** Resolves when it has died. */
+  async died(): Promise<void> {
+    if (this.alive) await once(this.#child!, 'exit')
+  }
+
+  async kill(signal: NodeJS.Signals = 'SIGKILL'): Promise<void> {
+    if (!this.alive) return
+    this.#child!.kill(signal)
+    await this.died()
+  }
+
+  async login(): Promise<Client> {
+    const socket = connect(this.where.port, '127.0.0.1')
+    await once(socket, 'connect')
+    const connection = await FnapConnection.connect(socket)
+    await connection.authenticate('PLAIN', plain({ user: 'test', password: 'test', peer: connection.peerInfo() }))
+    return new Client(connection)
+  }
+
+  /** The processes that it started (its processor hosts). */
+  async children(): Promise<number[]> {
+    const out = await run('ps', ['-o', 'pid=', '--ppid', String(this.pid)])
+    return out.split('\n').flatMap(l => (l.trim() ? [Number(l)] : []))
+  }
+}
+
+/** Runs `fnaad` with arguments and standard input; rejects with what it said when it fails. */
+export function fnaad(args: string[], input = ''): Promise<string> {
+  return run(process.execPath, [FNAAD, ...args], input)
+}
+
+function run(program: string, args: string[], input = ''): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const child = execFile(program, args, (e, out, err) => (e ? reject(new Error(`${args.join(' ')}: ${err}`)) : resolve(out)))
+    child.stdin?.end(input)
+  })
+}
