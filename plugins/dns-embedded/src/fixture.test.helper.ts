@@ -62,7 +62,10 @@ export function testContext(domains: readonly string[] = ['unix.test'], state = 
     state,
     dial: unused,
     resolve: unused,
-    clock: { now: () => now, timer: (_ms, signal) => new Promise(resolve => signal.addEventListener('abort', () => resolve())) },
+    clock: {
+      now: () => now,
+      timer: (_ms, signal) => new Promise(resolve => signal.addEventListener('abort', () => resolve())),
+    },
     hash: work => work(),
     turn(ms) {
       now += ms
