@@ -1,4 +1,4 @@
-import { closeSync, existsSync, openSync, readSync, statSync } from 'node:fs'
+import { closeSync, existsSync, openSync, readSync, statfsSync, statSync } from 'node:fs'
 import { statfs } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { FnaError } from '@fnaa/core/plugin'
@@ -24,6 +24,9 @@ const GROUP_JOBS = 4096
 const GROUP_BYTES = 16 << 20
 /** Pages that copy-on-write needs above what the tables hold. */
 const HEADROOM = 1.25
+/** Left free on the disk, for LMDB writes new pages even to delete. */
+const RESERVE = 1 << 20
+const RECOUNT = 8 << 20
 const MARK = 0xbeefc0de
 const MARK_AT = 24
 const EIO = 5
@@ -48,9 +51,11 @@ export class Disk {
   private closed = false
   private failure: FnaError | undefined
   private groups = 0
-  /** `used` as it was last counted, and what was written since: counting costs more than a small commit. */
-  private counted = Number.POSITIVE_INFINITY
+  /** Bytes used as they were last counted, and what was written since: counting costs more than a small commit. */
+  private counted = 0
   private since = 0
+  /** What may be used: less than `limit` where the disk has less. */
+  private ceiling = -1
 
   /** @throws FNA_ERR_CORRUPT where the file is not an LMDB environment */
   constructor(path: string, limit: number) {
@@ -111,19 +116,19 @@ export class Disk {
     })
   }
 
-  /** Bytes of the pages in use, free ones not counted. */
-  used(): number {
-    const { root, free, pageSize } = this.root.getStats() as Stats
+  /** Bytes of the pages in use, and of the free ones inside the file. */
+  private pages(): { used: number; free: number } {
+    const { root, free, pageSize, lastPageNumber } = this.root.getStats() as Stats
     let n = 2 + pages(root) + pages(free)
     for (const t of this.tables.values()) n += pages(t.getStats() as PageCounts)
-    return n * pageSize
+    return { used: n * pageSize, free: Math.max(0, lastPageNumber + 1 - n) * pageSize }
   }
 
   /** `limit` is less than the configured one where the disk has less room left. */
   async usage(): Promise<{ used: number; limit: number }> {
-    const used = this.used()
+    const { used, free } = this.pages()
     const { bavail, bsize } = await statfs(dirname(this.path))
-    return { used, limit: Math.min(this.limit, used + bavail * bsize) }
+    return { used, limit: Math.min(this.limit, used + free + bavail * bsize) }
   }
 
   /** The last commit's failure; undefined once one has succeeded. */
@@ -160,15 +165,12 @@ export class Disk {
 
   /** Refuses what was given up meanwhile and what does not fit. */
   private admit(group: Job[], bytes: number): Job[] {
-    // Small values take up to twice their size; near the limit every group is counted.
-    if (this.counted + 2 * (this.since + bytes) > this.limit) {
-      this.counted = this.used()
-      this.since = 0
-    }
+    // Small values take up to twice their size; near the ceiling every group is counted.
+    if (this.since > RECOUNT || this.counted + 2 * (this.since + bytes) > this.ceiling) this.count()
     let sum = this.counted + this.since
     const admitted = group.filter(job => {
       if (job.signal?.aborted) job.reject(aborted(job.signal))
-      else if (job.grows > 0 && sum + job.grows > this.limit) job.reject(this.full())
+      else if (job.grows > 0 && sum + job.grows > this.ceiling) job.reject(this.full())
       else {
         sum += job.grows
         return true
@@ -177,6 +179,14 @@ export class Disk {
     })
     this.since += bytes
     return admitted
+  }
+
+  private count(): void {
+    const { used, free } = this.pages()
+    const { bavail, bsize } = statfsSync(dirname(this.path))
+    this.counted = used
+    this.since = 0
+    this.ceiling = Math.min(this.limit, used + Math.max(0, free + bavail * bsize - RESERVE))
   }
 
   private async group(jobs: Job[]): Promise<void> {
@@ -244,6 +254,7 @@ interface Stats {
   readonly root: PageCounts
   readonly free: PageCounts
   readonly pageSize: number
+  readonly lastPageNumber: number
 }
 const pages = (s: PageCounts): number => s.treeBranchPageCount + s.treeLeafPageCount + s.overflowPages
 
