@@ -1,2 +1,2 @@
 #!/usr/bin/env node
-import "../dist/fnua.cjs";
+import '../dist/fnua.cjs'

@@ -1,0 +1,87 @@
+import type { LineStream } from '@fnaa/client'
+import type { Context } from './context.js'
+import { type Given, requestOf } from './line.js'
+import { readBatches } from './run-batches.js'
+import { titleOf, withSession } from './run-verb.js'
+import type { Output } from './settings.js'
+import { safe, safeJson } from './text.js'
+import type { CommandSpec } from './tree.js'
+
+/** Events gathered before they are written to a pipe: fewer system calls, no delay, since it stops with the input. */
+const CHUNK = 32 * 1024
+/** How long an agent may take to end a READ that was asked to. */
+const PATIENCE_MS = 2000
+
+/** READ: events as they come, CloudEvents one a line in a pipe, readable lines on a terminal. */
+export async function runRead(cx: Context, spec: CommandSpec, words: readonly string[], given: Given): Promise<void> {
+  const request = requestOf(spec, words, given)
+  cx.debug.say(titleOf(request))
+  await withSession(cx, request, async session => {
+    cx.debug.say(`Executing command ${request.line}`)
+    if (request.options['format'] === 'batch') return readBatches(cx, session, request, given['position'] as string)
+    const lines = await session.connection.readLines(request.line)
+    // A READ that follows can be asked to end; one that does not goes on to its end, so only the connection can.
+    const stop = () => {
+      if (request.options['follow'] !== true) return session.connection.destroy()
+      void lines.stop().catch(() => undefined)
+      setTimeout(() => session.connection.destroy(), PATIENCE_MS).unref()
+    }
+    cx.interrupt.addEventListener('abort', stop, { once: true })
+    cx.out.closed.addEventListener('abort', stop, { once: true })
+    await print(cx, lines)
+  })
+}
+
+/** Pulls lines while whoever reads our output takes them. */
+async function print(cx: Context, lines: LineStream): Promise<void> {
+  const format = await formatter(cx)
+  let held = ''
+  const write = async () => {
+    const text = held
+    held = ''
+    if (text !== '') await cx.out.write(text)
+  }
+  for (let next = lines.next(); ; next = lines.next()) {
+    if (!(await soon(next))) await write()
+    const { done, value } = await next
+    if (done) break
+    held += format(value)
+    if (held.length >= CHUNK) await write()
+  }
+  await write()
+  cx.interrupt.throwIfAborted()
+  cx.out.closed.throwIfAborted()
+}
+
+/** Is the next line here already, without waiting for the network? */
+function soon(next: Promise<unknown>): Promise<boolean> {
+  return Promise.race([
+    next.then(
+      () => true,
+      () => true,
+    ),
+    new Promise<false>(resolve => setImmediate(resolve, false)),
+  ])
+}
+
+/** A line of READ as it is printed. */
+async function formatter(cx: Context): Promise<(line: string) => string> {
+  const output: Output = cx.settings.output ?? (cx.out.terminal ? 'table' : 'json')
+  if (output === 'json') return cx.out.terminal ? line => `${safeJson(line)}\n` : line => `${line}\n`
+  if (output === 'name') return line => `${safe(String(parse(line)['id'] ?? ''))}\n`
+  if (output === 'table') return readable
+  const { stringify } = await import('yaml')
+  return line => `---\n${stringify(parse(line), { lineWidth: 0 })}`
+}
+
+const parse = (line: string): Record<string, unknown> => JSON.parse(line) as Record<string, unknown>
+
+/** Time, key and data of an event, for a person. */
+export function readable(line: string): string {
+  const event = parse(line)
+  const time = typeof event['time'] === 'string' ? event['time'] : ''
+  const key = typeof event['partitionkey'] === 'string' ? `  ${event['partitionkey']}` : ''
+  const data = event['data'] ?? event['data_base64']
+  const text = typeof data === 'string' ? data : JSON.stringify(data ?? null)
+  return `${safe(`${time}${key}  ${text}`)}\n`
+}

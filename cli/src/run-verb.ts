@@ -1,0 +1,153 @@
+import type { Reply } from '@fnaa/client'
+import type { Context } from './context.js'
+import { toCliError, type Whereabouts } from './errors.js'
+import { type Given, type Request, requestOf } from './line.js'
+import { document, firstValue, isDocument, names, objectOf, rowsOf, table } from './output.js'
+import type { Names } from './select-agent.js'
+import { Session } from './session.js'
+import { safe } from './text.js'
+import type { CommandSpec } from './tree.js'
+
+/** Where a command's agent may be found: by the flow or namespace that it names, the sink of a processor first. */
+export function namesOf(r: Request): Names {
+  const { args, options } = r
+  const on = (args['on'] ?? options['on']) as { name: string } | undefined
+  const sinks = args['sinks'] as string[] | undefined
+  const local = args['local'] ?? options['local']
+  const own = local ?? sinks?.[0]
+  const foreign = args['flow'] ?? args['namespace'] ?? args['name'] ?? args['parent'] ?? on?.name ?? args['target']
+  const name = (own ?? foreign) as string | undefined
+  // Who subscribes or publishes does it at an agent of his own: the owner of the flow is not that.
+  const discover = !['SUBSCRIBE', 'PUBLISH', 'UNSUBSCRIBE'].includes(r.verb.id) && name !== undefined
+  return name === undefined || !name.includes('.') ? { discover: false } : { name, discover }
+}
+
+/** Opens a session for a request, does the work, says good-bye, and turns what goes wrong into a CliError. */
+export async function withSession<T>(
+  cx: Context,
+  r: Request,
+  work: (session: Session) => Promise<T>,
+  opt: { login?: boolean } = {},
+): Promise<T> {
+  const where = namesOf(r)
+  let at: Whereabouts = { verb: r.verb.id, ...(where.name === undefined ? {} : { name: where.name }) }
+  let session: Session | undefined
+  try {
+    session = await Session.open(cx, where, opt)
+    at = { ...at, agent: session.flag }
+    return await work(session)
+  } catch (e) {
+    cx.interrupt.throwIfAborted()
+    cx.out.closed.throwIfAborted()
+    throw toCliError(e, at)
+  } finally {
+    await session?.close()
+  }
+}
+
+/** Runs one command of the table and prints its reply. */
+export async function runVerb(cx: Context, spec: CommandSpec, words: readonly string[], given: Given): Promise<void> {
+  const request = requestOf(spec, words, given, isDocument(cx.settings.output))
+  cx.debug.say(titleOf(request))
+  await withSession(
+    cx,
+    request,
+    async session => {
+      const reply = await session.command(request.line)
+      await printReply(cx, request, reply)
+    },
+    { login: spec.verb.when !== 'any' },
+  )
+}
+
+/** `Create flow`, as the thesis's client announces what it is about to do. */
+export function titleOf(r: Request): string {
+  const text = r.verb.id.toLowerCase()
+  return r.verb.id === 'SUBSCRIBE' ? 'Subscribe to flow' : `${text[0]?.toUpperCase()}${text.slice(1)}`
+}
+
+/** Prints a reply in the format that was asked for. */
+export async function printReply(cx: Context, r: Request, reply: Reply): Promise<void> {
+  if (reply.kind === 'data') return printData(cx, r, reply.lines)
+  if (reply.kind === 'pending') return printPending(cx, reply.id ?? '')
+  await printDone(cx, r, reply.text)
+}
+
+async function printData(cx: Context, r: Request, lines: readonly string[]): Promise<void> {
+  const { output } = cx.settings
+  const id = r.verb.id
+  if (isDocument(output)) {
+    const value = r.options['format'] === 'json' ? JSON.parse(lines[0] ?? 'null') : objectOf(lines)
+    return cx.out.write(await document(value, output))
+  }
+  if (id.startsWith('GET ')) {
+    const rows = rowsOf(lines)
+    if (rows.length === 0) cx.note(`no ${id.slice(4).toLowerCase()}`)
+    return cx.out.write(output === 'name' ? names(rows.map(firstValue)) : table(rows))
+  }
+  if (output === 'name') return cx.out.write(names([lines[0]?.split('=').slice(1).join('=') || (lines[0] ?? '')]))
+  const described = id.startsWith('DESCRIBE ') ? subjectOf(r) : null
+  if (described) cx.debug.say(`${described} description:`)
+  await cx.out.write(lines.map(line => `${safe(line)}\n`).join(''))
+  if (described) cx.debug.say(`${described} described successfully`)
+}
+
+/** `Flow time.flows.unix.ar`. */
+function subjectOf(r: Request): string {
+  const noun = (r.verb.id.split(' ')[1] ?? '').toLowerCase()
+  return `${noun[0]?.toUpperCase()}${noun.slice(1)} ${String(Object.values(r.args)[0])}`
+}
+
+/** A subscription that waits for its owner. */
+export async function printPending(cx: Context, id: string): Promise<void> {
+  const { output } = cx.settings
+  if (isDocument(output)) await cx.out.write(await document({ subscription: id, phase: 'pending' }, output))
+  else await cx.out.write(output === 'name' ? `${id}\n` : `${id} PENDING\n`)
+  cx.note(`the owner of the flow has been asked; fnua describe subscription ${id} shows what came of it`)
+}
+
+/** What is said of a command that was done: the verb's participle, where a flow was meant its name. */
+const DONE: ReadonlyMap<string, string> = new Map([
+  ['APPROVE', 'approved'],
+  ['CREATE', 'created'],
+  ['DELETE', 'deleted'],
+  ['DENY', 'denied'],
+  ['GRANT', 'granted'],
+  ['NOTIFY', 'notified'],
+  ['PAUSE', 'paused'],
+  ['REMOVE', 'removed'],
+  ['RESUME', 'resumed'],
+  ['REVOKE', 'revoked'],
+  ['STOP', 'stopped'],
+  ['UNSUBSCRIBE', 'ended'],
+  ['UPDATE', 'updated'],
+])
+const NOUNS: ReadonlyMap<string, string> = new Map([
+  ['APPROVE', 'request'],
+  ['COLLECT', 'processor'],
+  ['DENY', 'request'],
+  ['DISTRIBUTE', 'processor'],
+  ['GRANT', 'grant'],
+  ['NOTIFY', 'subscription'],
+  ['REPLICATE', 'processor'],
+  ['REVOKE', 'grant'],
+  ['SIGNAL', 'processor'],
+  ['UNSUBSCRIBE', 'subscription'],
+])
+
+async function printDone(cx: Context, r: Request, text: string): Promise<void> {
+  const { output } = cx.settings
+  const [verb = '', second] = r.verb.id.split(' ')
+  const noun = second?.toLowerCase() ?? NOUNS.get(verb)
+  if (noun === undefined) return printWord(cx, verb.toLowerCase(), text)
+  const done = DONE.get(verb) ?? 'running'
+  if (isDocument(output)) return cx.out.write(await document({ kind: noun, name: text, state: done }, output))
+  await cx.out.write(output === 'name' ? names([text]) : `${noun}/${safe(text)} ${done}\n`)
+}
+
+/** WHOAMI and NOOP. */
+async function printWord(cx: Context, verb: string, text: string): Promise<void> {
+  const { output } = cx.settings
+  if (isDocument(output)) await cx.out.write(await document({ [verb]: text === '' ? 'ok' : text }, output))
+  else await cx.out.write(`${text === '' ? 'ok' : safe(text)}\n`)
+}

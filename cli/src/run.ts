@@ -1,0 +1,132 @@
+import { CommanderError } from 'commander'
+import { normalise } from './argv.js'
+import { loadConfig } from './config-file.js'
+import type { Context } from './context.js'
+import { Debug } from './debug.js'
+import { type CliError, EXIT, Interrupted, OutputClosed, toCliError, usage } from './errors.js'
+import { Out } from './out.js'
+import { buildProgram, type Task } from './program.js'
+import { settingsOf } from './settings.js'
+import { ask } from './terminal.js'
+import { safe } from './text.js'
+
+/** What a run of fnua stands on; tests give their own. */
+export interface Process {
+  readonly argv: readonly string[]
+  readonly env: Readonly<Record<string, string | undefined>>
+  readonly cwd: string
+  readonly stdin: NodeJS.ReadStream
+  readonly stdout: NodeJS.WriteStream
+  readonly stderr: NodeJS.WriteStream
+  /** Calls back at Ctrl-C. */
+  readonly onInterrupt: (handler: () => void) => void
+}
+
+/** Runs one command line. @returns the exit code; what is written may still be on its way */
+export async function runFnua(p: Process): Promise<number> {
+  const out = new Out(p.stdout)
+  p.stderr.on('error', () => undefined)
+  const interrupt = new AbortController()
+  p.onInterrupt(() => interrupt.abort(new Interrupted()))
+  let asked: { debug: boolean } = { debug: false }
+  const program = buildProgram(async (task, flags) => {
+    const cx = await contextOf(p, out, interrupt.signal, flags)
+    asked = cx.settings
+    await perform(cx, task, program)
+  })
+  quiet(program, out)
+  try {
+    if (p.argv.length === 0) await out.write(program.helpInformation())
+    else await program.parseAsync(normalise(p.argv), { from: 'user' })
+    await out.flush()
+    return EXIT.ok
+  } catch (e) {
+    return report(p, e, asked.debug)
+  } finally {
+    p.stdin.destroy()
+  }
+}
+
+/** Help goes to standard output; errors of the parser are ours to print. */
+function quiet(program: ReturnType<typeof buildProgram>, out: Out): void {
+  const commands = [program]
+  for (const command of commands) {
+    command.configureOutput({ writeOut: text => void out.write(text), writeErr: () => undefined })
+    commands.push(...command.commands)
+  }
+}
+
+async function contextOf(
+  p: Process,
+  out: Out,
+  interrupt: AbortSignal,
+  flags: Readonly<Record<string, unknown>>,
+): Promise<Context> {
+  const given = (flags['config'] as string | undefined) ?? (p.env['FNUA_CONFIG'] || undefined)
+  const config = await loadConfig(given, p.cwd, p.env)
+  const settings = settingsOf(flags, p.env, config)
+  const line = (text: string) => void p.stderr.write(`${text}\n`)
+  const debug = new Debug(settings.debug ? line : null)
+  debug.say('Initializing initConfig')
+  if (config.file !== undefined) debug.say(`Using config file: ${given ?? config.file}`)
+  const note = settings.quiet ? () => undefined : (text: string) => line(safe(text))
+  for (const warning of config.warnings) note(`warning: ${warning}`)
+  const configGiven = given === undefined || config.file === undefined ? {} : { configGiven: config.file }
+  return {
+    settings,
+    config,
+    ...configGiven,
+    env: p.env,
+    out,
+    stdin: p.stdin,
+    debug,
+    interrupt,
+    note,
+    ask: (question, opt) => ask(p, question, { ...opt, signal: interrupt }),
+  }
+}
+
+/** Each command is a module of its own, loaded when it is run. */
+async function perform(cx: Context, task: Task, program: ReturnType<typeof buildProgram>): Promise<void> {
+  if (task.kind === 'own') return (await import('./run-own.js')).runOwn(cx, task.name, task.words, program)
+  const { spec, words, given } = task
+  if (given['watch'] === true) return (await import('./run-watch.js')).runWatch(cx, spec, words, given)
+  switch (spec.verb.id) {
+    case 'READ FLOW':
+      return (await import('./run-read.js')).runRead(cx, spec, words, given)
+    case 'WRITE FLOW':
+      return (await import('./run-write.js')).runWrite(cx, spec, words, given)
+    case 'SUBSCRIBE':
+    case 'PUBLISH':
+      return (await import('./run-subscribe.js')).runSubscribe(cx, spec, words, given)
+    default:
+      return (await import('./run-verb.js')).runVerb(cx, spec, words, given)
+  }
+}
+
+/** Says what went wrong, in the one shape, on standard error. */
+function report(p: Process, e: unknown, debug: boolean): number {
+  if (e instanceof OutputClosed) return EXIT.ok
+  if (e instanceof Interrupted) return EXIT.interrupted
+  const error = e instanceof CommanderError ? ofParser(e) : toCliError(e)
+  if (error === null) return EXIT.ok
+  const red = p.stderr.isTTY && !p.env['NO_COLOR'] && !p.argv.includes('--no-color')
+  const word = red ? '\x1b[31merror:\x1b[0m' : 'error:'
+  p.stderr.write(`${word} ${safe(error.message)}${error.reply ? ` (${safe(error.reply)})` : ''}\n`)
+  if (error.hint !== undefined) p.stderr.write(`try: ${safe(error.hint)}\n`)
+  if (debug && error.cause instanceof Error)
+    p.stderr.write(`${safe(error.cause.stack ?? '').replaceAll('\\x0a', '\n')}\n`)
+  return error.exit
+}
+
+/** @returns null where help or the version was asked for */
+function ofParser(e: CommanderError): CliError | null {
+  if (e.exitCode === 0) return null
+  if (e.code === 'commander.help') return usage('a command is missing')
+  return usage(
+    e.message
+      .replace(/^error: /, '')
+      .replace(/\n\(?/, ' (')
+      .trim(),
+  )
+}

@@ -1,0 +1,77 @@
+import { EXIT } from './errors.js'
+import { GLOBALS } from './settings.js'
+
+/** Help that is about no single command: `fnua help <topic>`. */
+export const TOPICS: ReadonlyMap<string, { readonly summary: string; readonly text: () => string }> = new Map([
+  ['config', { summary: 'the config file and where it is looked for', text: config }],
+  ['environment', { summary: 'variables, and what goes before what', text: environment }],
+  ['events', { summary: 'reading and writing events', text: events }],
+  ['exit-codes', { summary: 'what an exit code means', text: exitCodes }],
+  ['output', { summary: 'formats of -o', text: output }],
+])
+
+function exitCodes(): string {
+  const rows: [number, string][] = [
+    [EXIT.ok, 'done'],
+    [EXIT.failed, 'failed, for a reason that has no code of its own'],
+    [EXIT.usage, 'wrong usage or wrong config (400)'],
+    [EXIT.conflict, 'a conflict with what is there (409)'],
+    [EXIT.authentication, 'not logged in, or not allowed (401, 403)'],
+    [EXIT.notFound, 'not found, or gone (404, 410)'],
+    [EXIT.temporary, 'may work later (421 CLOSING, 429, 500, 502, 503, 504)'],
+    [EXIT.unreachable, 'the agent cannot be found or reached, or does not prove who it is'],
+    [EXIT.interrupted, 'ended by Ctrl-C'],
+  ]
+  return `Exit codes of fnua:\n\n${rows.map(([code, what]) => `  ${String(code).padStart(3)}  ${what}`).join('\n')}\n`
+}
+
+function environment(): string {
+  const rows = GLOBALS.filter(o => o.env).map(o => `  ${(o.env as string).padEnd(18)}${o.flags.replace(/^-\w, /, '')}`)
+  return `An option of the command line goes before its variable, a variable before the config.\n\n${rows.join('\n')}
+  FNUA_PASSWORD     the password of --user
+  XDG_CONFIG_HOME   where fnua/config.yml is; ~/.config
+  NO_COLOR          no colour\n`
+}
+
+function config(): string {
+  return `fnua reads one config: --config, or the first of
+  .flow.yml here or in a directory above, $XDG_CONFIG_HOME/fnua/config.yml, ~/.flow.yml
+
+  nameserver: 127.0.0.1:5300     # who is asked; without it, the system's
+  agent: fnaa-unix               # for commands that name no flow
+  agents:
+    - name: fnaa-unix
+      fqdn: fnaa.unix.ar         # SRV of this name says where it is …
+      address: 127.0.0.1:61000   # … unless it stands here
+      username: test
+      password: test             # or: fnua login
+      prefix: unix.ar-           # before a flow's name, where subscribe gets no --local
+      ca: ca.pem                 # of an agent with a CA of its own
+      tls: required              # STARTTLS on loopback too; implicit: TLS from the first byte
+  namespaces:
+    - name: flows.unix.ar        # flows in here are this agent's
+      agent: fnaa-unix
+
+An agent is chosen by --agent, else by the namespace of the flow, else it is the only one, else DNS says who owns the flow.
+`
+}
+
+function events(): string {
+  return `fnua read FLOW prints events: a line for a person on a terminal, one CloudEvent in JSON a line in a pipe or with -o json.
+  --from earliest | latest | 2026-01-31T12:00:00Z | 10m (ago) | cursor:NAME   (a cursor is kept by the agent)
+  --max N, --follow (Ctrl-C ends it with 130)
+
+fnua write FLOW takes one event a line from standard input: a CloudEvent in JSON, other JSON, or text.
+  fnua read a.flows.unix.ar -o json | fnua write b.flows.unix.ar
+`
+}
+
+function output(): string {
+  return `  -o table   columns, and key=value lines of one thing (the default)
+  -o json    what the agent knows of it as JSON; events one a line
+  -o yaml    the same as YAML
+  -o name    names or ids only
+
+Standard output holds data only; all else goes to standard error. -q leaves notes out, -d adds DNS questions and the dialogue.
+`
+}
