@@ -1,3 +1,5 @@
+export { type AuthMutant, authMutants } from './auth/mutants.js'
+export { authSuite } from './auth/suite.js'
 export { type BrokerMutant, brokerMutants } from './broker/mutants.js'
 export { brokerSuite } from './broker/suite.js'
 export * from './clock.js'
