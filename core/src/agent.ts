@@ -110,6 +110,8 @@ export class Agent {
     await seed(k, call)
     await publishKeys(k, call)
     k.resources.onChange(wake(k))
+    // What happened while we were away is asked for, not guessed (federation rule 10).
+    for (const s of k.resources.list('Subscription')) k.subscriptions.markDue(s.name)
     for (const kind of KIND_NAMES) for (const r of k.resources.list(kind)) k.queue.add(`${kind}/${r.name}`)
     k.processors.watch(this.#closing.signal)
     void every(k, 1000, this.#closing.signal, () => k.sessions.sweep(k))

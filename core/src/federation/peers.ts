@@ -7,6 +7,7 @@ import type { Words } from '../commands/command.js'
 import type { Kernel } from '../kernel.js'
 import { iso } from '../resources/clock.js'
 import type { Result } from '../server/session.js'
+import { AntiEntropy } from './anti-entropy.js'
 
 export const DOMAINKEY = 'DOMAINKEY-ED25519'
 const MOST_STRANGERS = 10_000
@@ -27,11 +28,13 @@ interface Pooled {
 export class Peers {
   readonly #k: Kernel
   readonly #pool = new Map<string, Promise<Pooled>>()
+  readonly #entropy: AntiEntropy
   readonly #relayed = new Map<string, { at: number; result: Result }>()
   readonly #relays = new Map<string, { since: number; count: number }>()
 
   constructor(kernel: Kernel) {
     this.#k = kernel
+    this.#entropy = new AntiEntropy(kernel)
   }
 
   known(domain: string): boolean {
@@ -116,6 +119,7 @@ export class Peers {
     if (known) return known
     const made = this.#connect(place, c)
     this.#pool.set(place.domain, made)
+    made.then(() => this.#entropy.run(place), () => undefined)
     made.then(
       p => void p.connection.closed.then(() => this.#pool.get(place.domain) === made && this.#pool.delete(place.domain)),
       () => this.#pool.get(place.domain) === made && this.#pool.delete(place.domain),

@@ -67,19 +67,23 @@ async function localReady(k: Kernel, s: Mine, c: Call): Promise<boolean> {
   return true
 }
 
+const SUSPICIOUS_MS = 10_000
+
 function mustAsk(k: Kernel, s: Mine): boolean {
-  if (s.status.agreed !== s.spec.wish) return true
-  if (k.subscriptions.takeDue(s.name)) return true
+  const due = k.subscriptions.takeDue(s.name)
+  if (due || s.status.agreed !== s.spec.wish) return true
+  // A run that fails may have been cut off: the provider knows.
+  if (k.processors.phaseOf(s.name) === 'failed' && k.clock.now() - askedAt(s) > SUSPICIOUS_MS) return true
   if (s.status.phase === 'pending' || s.status.phase === 'resolving' || s.status.phase === 'requested') return pollDue(k, s)
   return pollDue(k, s) || (s.spec.desired !== 'stop' && s.status.endpoint === undefined)
 }
 
 const period = (k: Kernel, s: Mine): number => (s.status.phase === 'pending' ? k.periods.pollPending : k.periods.poll) * 1000
 
-function pollDue(k: Kernel, s: Mine): boolean {
-  const asked = s.status.conditions.find(x => x.type === 'Asked')
-  return !asked || k.clock.now() - Date.parse(asked.since) >= period(k, s) * 0.8
-}
+/** When the provider answered last; 0 where it never did. */
+const askedAt = (s: Mine): number => Date.parse(s.status.conditions.find(x => x.type === 'Asked')?.since ?? '1970-01-01T00:00:00Z')
+
+const pollDue = (k: Kernel, s: Mine): boolean => k.clock.now() - askedAt(s) >= period(k, s) * 0.8
 
 /** With jitter, so that a thousand subscriptions do not ask at once. */
 function pollIn(k: Kernel, s: Mine): number {

@@ -31,6 +31,7 @@ const HINT_MS = 10_000
 export class Subscriptions {
   readonly #k: Kernel
   readonly #hinted = new Map<string, number>()
+  readonly #making = new Map<string, Promise<Mine>>()
 
   constructor(kernel: Kernel) {
     this.#k = kernel
@@ -46,6 +47,22 @@ export class Subscriptions {
    * @throws FnapError CONFLICT where the options differ
    */
   async wish(n: NewSubscription, c: Call): Promise<Mine> {
+    const key = `${n.direction} ${n.source} ${n.local}`
+    // Two tries at once (F3) are one after the other here: the second finds what the first stored.
+    const before = this.#making.get(key)
+    const mine = (async () => {
+      await before?.catch(() => undefined)
+      return this.#wish(n, c)
+    })()
+    this.#making.set(key, mine)
+    try {
+      return await mine
+    } finally {
+      if (this.#making.get(key) === mine) this.#making.delete(key)
+    }
+  }
+
+  async #wish(n: NewSubscription, c: Call): Promise<Mine> {
     const known = this.find(n)
     if (known) {
       if (known.deleting !== undefined) throw fnapError('BUSY', 'the subscription is being ended')
@@ -97,6 +114,11 @@ export class Subscriptions {
     this.#hinted.set(id, now)
     this.#due.add(id)
     this.#k.queue.add(`Subscription/${id}`)
+  }
+
+  /** Asks the provider at the next look, whenever the last time was: after a boot, after a failed run. */
+  markDue(id: string): void {
+    this.#due.add(id)
   }
 
   readonly #due = new Set<string>()
