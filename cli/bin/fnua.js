@@ -1,2 +1,3 @@
 #!/usr/bin/env node
-import '../dist/fnua.cjs'
+// CommonJS, as is the bundle: an `import` of it would be read for its exports first, which takes longer than to run it.
+require('../dist/fnua.cjs')

@@ -46,14 +46,14 @@ export function buildProgram(run: Run): Command {
     .helpCommand(false)
     .exitOverride()
     .showSuggestionAfterError()
-    .configureHelp({ sortSubcommands: false, showGlobalOptions: false })
+    .configureHelp({ subcommandTerm: c => `${c.name()} ${c.usage().replace('[options]', '')}`.trim() })
   for (const o of GLOBALS) {
     const option = new Option(o.flags, o.help)
     program.addOption(o.key === 'output' ? option.choices([...OUTPUTS]) : option)
   }
   const groups = new Map<string, Command>()
   for (const [name, help] of GROUPS) {
-    const group = program.command(name).description(help).usage('<what> …')
+    const group = program.command(name).description(help).usage('<what> …').helpCommand(false)
     if (name === 'describe') group.alias('desc')
     groups.set(name, group)
   }
@@ -68,7 +68,10 @@ export function buildProgram(run: Run): Command {
 }
 
 function addVerb(parent: Command, name: string, spec: CommandSpec, run: Run): void {
-  const command = parent.command(name, { hidden: spec.agentsOnly }).description(describe(spec))
+  const command = parent
+    .command(name, { hidden: spec.agentsOnly })
+    .summary(spec.verb.summary)
+    .description(describe(spec))
   if (spec.path.length > 1) command.aliases(aliasesOf(name))
   command.usage(`${spec.operands} [options]`.trim()).argument('[words...]')
   for (const option of spec.options) command.addOption(optionOf(option))

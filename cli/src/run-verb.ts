@@ -1,4 +1,5 @@
 import type { Reply } from '@fnaa/client'
+import { decodeValue } from '@fnaa/protocol'
 import type { Context } from './context.js'
 import { toCliError, type Whereabouts } from './errors.js'
 import { type Given, type Request, requestOf } from './line.js'
@@ -88,8 +89,14 @@ async function printData(cx: Context, r: Request, lines: readonly string[]): Pro
   if (output === 'name') return cx.out.write(names([lines[0]?.split('=').slice(1).join('=') || (lines[0] ?? '')]))
   const described = id.startsWith('DESCRIBE ') ? subjectOf(r) : null
   if (described) cx.debug.say(`${described} description:`)
-  await cx.out.write(lines.map(line => `${safe(line)}\n`).join(''))
+  await cx.out.write(lines.map(line => `${safe(plain(line))}\n`).join(''))
   if (described) cx.debug.say(`${described} described successfully`)
+}
+
+/** A `key=value` line with its value decoded: a person reads it, and there is one a line. */
+function plain(line: string): string {
+  const equals = line.indexOf('=')
+  return equals > 0 && !line.includes(' ') ? `${line.slice(0, equals)}=${decodeValue(line.slice(equals + 1))}` : line
 }
 
 /** `Flow time.flows.unix.ar`. */

@@ -1,9 +1,9 @@
-import { CommanderError } from 'commander'
+import { type Command, CommanderError } from 'commander'
 import { normalise } from './argv.js'
 import { loadConfig } from './config-file.js'
 import type { Context } from './context.js'
 import { Debug } from './debug.js'
-import { type CliError, EXIT, Interrupted, OutputClosed, toCliError, usage } from './errors.js'
+import { type CliError, EXIT, Interrupted, OutputClosed, toCliError } from './errors.js'
 import { Out } from './out.js'
 import { buildProgram, type Task } from './program.js'
 import { settingsOf } from './settings.js'
@@ -41,7 +41,7 @@ export async function runFnua(p: Process): Promise<number> {
     await out.flush()
     return EXIT.ok
   } catch (e) {
-    return report(p, e, asked.debug)
+    return report(p, e instanceof CommanderError ? ofParser(e, program, p.argv) : e, asked.debug)
   } finally {
     p.stdin.destroy()
   }
@@ -108,8 +108,8 @@ async function perform(cx: Context, task: Task, program: ReturnType<typeof build
 function report(p: Process, e: unknown, debug: boolean): number {
   if (e instanceof OutputClosed) return EXIT.ok
   if (e instanceof Interrupted) return EXIT.interrupted
-  const error = e instanceof CommanderError ? ofParser(e) : toCliError(e)
-  if (error === null) return EXIT.ok
+  if (e === null) return EXIT.ok
+  const error = toCliError(e)
   const red = p.stderr.isTTY && !p.env['NO_COLOR'] && !p.argv.includes('--no-color')
   const word = red ? '\x1b[31merror:\x1b[0m' : 'error:'
   p.stderr.write(`${word} ${safe(error.message)}${error.reply ? ` (${safe(error.reply)})` : ''}\n`)
@@ -120,13 +120,29 @@ function report(p: Process, e: unknown, debug: boolean): number {
 }
 
 /** @returns null where help or the version was asked for */
-function ofParser(e: CommanderError): CliError | null {
+function ofParser(e: CommanderError, program: Command, argv: readonly string[]): CliError | null {
   if (e.exitCode === 0) return null
-  if (e.code === 'commander.help') return usage('a command is missing')
-  return usage(
-    e.message
+  const command = meant(program, argv)
+  const path = [command.name()]
+  for (let c = command.parent; c; c = c.parent) path.unshift(c.name())
+  const hint = ['fnua help', ...path.slice(1)].join(' ')
+  const nouns = command.commands.map(c => c.name()).join(', ')
+  const message = e.code === 'commander.help' ? `${path.join(' ')} needs one of ${nouns}` : e.message
+  return new CliError(
+    message
       .replace(/^error: /, '')
       .replace(/\n\(?/, ' (')
       .trim(),
+    EXIT.usage,
+    { hint },
   )
+}
+
+/** The command that the words lead to, as far as they do. */
+function meant(program: Command, argv: readonly string[]): Command {
+  let command = program
+  for (const word of normalise(argv)) {
+    command = command.commands.find(c => c.name() === word || c.aliases().includes(word)) ?? command
+  }
+  return command
 }
