@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
+import type { TLSSocket } from 'node:tls'
 import { encodeFrame, FrameReader } from '@fnaa/protocol'
 import t, { type Test } from 'tap'
 import { FnapConnection } from './connection.js'
@@ -165,12 +166,14 @@ t.test('an agent that speaks unasked is not believed', async t => {
 })
 
 t.test('STARTTLS', async t => {
+  let theirs: Buffer | undefined
   const c = await talk(t, async a => {
     await a.line()
     a.say('220 DATA', 'version=FNAP/1', 'starttls=yes', '220 OK')
     await a.line()
     a.say('220 OK')
     await a.tls(tls)
+    theirs = (a.socket as TLSSocket).exportKeyingMaterial(32, 'EXPORTER-Channel-Binding', Buffer.alloc(0))
     await a.line()
     a.say('220 DATA', 'version=FNAP/1', 'starttls=no', 'auth=PLAIN', '220 OK')
   })
@@ -184,6 +187,7 @@ t.test('STARTTLS', async t => {
   const bound = info.exporter('EXPORTER-Channel-Binding', 32)
   t.equal(bound.length, 32)
   t.match(await c.capabilities(), { auth: ['PLAIN'] })
+  t.same(Buffer.from(bound), theirs, 'both sides export the same (RFC 9266)')
   t.equal(c.peerInfo().capabilities, 'version=FNAP/1\r\nstarttls=no\r\nauth=PLAIN\r\n')
   c.destroy()
   await c.closed
