@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import type { Driver, Kind, Plugin, Supports } from '@fnaa/core/plugin'
+import type { TestClock } from './clock.js'
 import { type Harness, harness } from './harness.js'
 
 /** What a suite needs of a test runner: `test` of node:test and of tap both fit. */
@@ -61,6 +62,17 @@ export async function within<T>(ms: number, what: string, work: Promise<T>): Pro
     return await Promise.race([work, late])
   } finally {
     clearTimeout(timer)
+  }
+}
+
+/**
+ * Resolves once `done` says so, asking again at every turn of the event loop, and moving the clock by `step` milliseconds
+ * each time where there is one: for work in the background that nobody can await. The case's limit ends it otherwise.
+ */
+export async function until(done: () => Promise<boolean> | boolean, clock?: TestClock, step = 60_000): Promise<void> {
+  while (!(await done())) {
+    await clock?.advance(step)
+    await new Promise(resolve => setImmediate(resolve))
   }
 }
 

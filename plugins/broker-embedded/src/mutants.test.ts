@@ -12,7 +12,7 @@ for (const { name, make } of brokerMutants) {
       current = make()
       return current.plugin(embedded())
     }
-    brokerSuite({ test, factory, driver: good => current.driver(good), limit: 1500 })
+    brokerSuite({ test, factory, driver: good => current.driver(good), limit: 1000 })
     const { failed } = await run({ stopAtFirst: true })
     t.not(failed.length, 0, `caught by: ${failed[0]?.name ?? 'nothing'}`)
   })
