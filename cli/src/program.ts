@@ -120,7 +120,11 @@ function extras(spec: CommandSpec): Option[] {
 }
 
 function addOwn(program: Command, name: string, operands: string, help: string, run: Run, hidden = false): void {
-  const command = program.command(name, { hidden }).description(help).usage(operands).argument('[words...]')
+  const command = program
+    .command(name, { hidden })
+    .description(help)
+    .usage(operands || ' ')
+    .argument('[words...]')
   if (name === 'api' || hidden) command.allowUnknownOption()
   command.exitOverride().action(async (words: string[]) => {
     await run({ kind: 'own', name, words }, command.optsWithGlobals())

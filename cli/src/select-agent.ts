@@ -20,7 +20,8 @@ export interface Names {
 }
 
 /**
- * `--agent`, else the agent of the name's namespace, else the only one, else the owner of the name by DNS.
+ * `--agent`, else the agent of the name's namespace or domain, else the config's default, else the only one, else the
+ * owner of the name by DNS.
  * @throws CliError of usage where nothing decides
  */
 export function selectAgent(settings: Settings, config: ConfigFile, names: Names): Selection {
@@ -29,6 +30,8 @@ export function selectAgent(settings: Settings, config: ConfigFile, names: Names
   const ns = names.name === undefined ? undefined : namespaceOf(config, names.name)
   const ofNamespace = ns && agents.find(a => a.name === ns.agent)
   if (ofNamespace) return { how: 'entry', entry: ofNamespace }
+  const ofDomain = names.name === undefined ? undefined : byDomain(config, names.name)
+  if (ofDomain) return { how: 'entry', entry: ofDomain }
   if (settings.agent !== undefined) return byName(settings.agent, config)
   const [only] = agents
   if (agents.length === 1 && only) return { how: 'entry', entry: only }
@@ -46,6 +49,16 @@ export function selectAgent(settings: Settings, config: ConfigFile, names: Names
 /** The config's entry of the longest namespace that holds the name, or is it. */
 function namespaceOf(config: ConfigFile, name: string) {
   return config.namespaces.filter(n => isWithin(name, n.name)).sort((a, b) => b.name.length - a.name.length)[0]
+}
+
+/** The agent whose own domain (its name without the host's label) holds the name: fnaa.unix.ar for all of unix.ar. */
+function byDomain(config: ConfigFile, name: string): AgentEntry | undefined {
+  const domain = (a: AgentEntry) => a.fqdn.slice(a.fqdn.indexOf('.') + 1)
+  const found = config.agents
+    .filter(a => domain(a).includes('.') && isWithin(name, domain(a)))
+    .sort((a, b) => domain(b).length - domain(a).length)
+  const [first, second] = found
+  return first && (!second || domain(second).length < domain(first).length) ? first : undefined
 }
 
 function byName(given: string, config: ConfigFile): Selection {

@@ -52,7 +52,8 @@ function config(): string {
     - name: flows.unix.ar        # flows in here are this agent's
       agent: fnaa-unix
 
-An agent is chosen by --agent, else by the namespace of the flow, else it is the only one, else DNS says who owns the flow.
+An agent is chosen by --agent, else by the namespace of the flow (or an agent's own domain that holds it), else it is
+\`agent:\`, else the only one, else DNS says who owns the flow.
 `
 }
 

@@ -111,8 +111,9 @@ const operand = (word: Word): string => {
   if (word.kind === 'keyword') return `[${word.keyword.toLowerCase()}]`
   const label = word.label.replace('..', '')
   const name = word.type === 'on' ? '<namespace|flow> <name>' : word.type === 'choice' ? label.toLowerCase() : label
-  const text = `${word.type === 'on' ? name : `<${name}>`}${word.many ? '...' : ''}`
-  return word.optional ? `[${text.replace(/^<|>$/g, '')}]` : text
+  const dots = word.many ? '...' : ''
+  if (word.optional) return `[${name}${dots}]`
+  return word.type === 'on' ? name : `<${name}>${dots}`
 }
 
 /** The command of a verb. */
