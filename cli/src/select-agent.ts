@@ -1,3 +1,4 @@
+import { isIP } from 'node:net'
 import { isWithin } from '@fnaa/protocol'
 import type { AgentEntry, ConfigFile } from './config-file.js'
 import { CliError, EXIT, usage } from './errors.js'
@@ -77,7 +78,7 @@ function byName(given: string, config: ConfigFile): Selection {
 /** `host`, `host:port`, `[::1]:port`. @throws CliError of usage */
 export function parseHostPort(text: string): { host: string; port?: number } {
   const m = /^(?:\[([0-9a-f:.]+)\]|([^:[\]]+))(?::(\d{1,5}))?$/i.exec(text)
-  const bare = m === null && /^[0-9a-f:]+$/i.test(text) ? text : undefined
+  const bare = isIP(text) === 6 ? text : undefined
   const host = (m?.[1] ?? m?.[2] ?? bare)?.toLowerCase().replace(/\.$/, '')
   const port = m?.[3] === undefined ? undefined : Number(m[3])
   if (!host || (port !== undefined && (port < 1 || port > 65_535))) throw usage(`${text} is not host[:port]`)
