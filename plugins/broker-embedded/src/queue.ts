@@ -34,7 +34,7 @@ export class Queue {
 
   /** Something was appended, or the queue is no longer what it was. */
   wake(): void {
-    for (const go of [...this.waiting]) go()
+    if (this.waiting.size > 0) for (const go of [...this.waiting]) go()
   }
 
   /** Resolves at the next `wake`, or when the signal aborts. */
@@ -55,10 +55,16 @@ export class Queue {
 const MAX_SHARDS = 1024
 const MAX_NAME = 512
 
+/** The name of a queue, a reader or a writer. @throws FNA_ERR_INVALID, naming the rule */
+export function checkName(what: string, name: string): void {
+  const bytes = typeof name === 'string' ? Buffer.byteLength(name) : 0
+  if (bytes < 1 || bytes > MAX_NAME || name.includes('\0'))
+    throw invalid(`a ${what}'s name has 1 to ${MAX_NAME} bytes, none of them NUL`)
+}
+
 /** @throws FNA_ERR_INVALID, naming the rule */
 export function checkQueue(name: string, spec: QueueSpec, maxEventBytes: number): void {
-  const bytes = typeof name === 'string' ? Buffer.byteLength(name) : 0
-  if (bytes < 1 || bytes > MAX_NAME || name.includes('\0')) throw invalid(`a queue's name has 1 to ${MAX_NAME} bytes`)
+  checkName('queue', name)
   whole('shards', spec.shards, MAX_SHARDS)
   whole('retentionMs', spec.retentionMs, Number.MAX_SAFE_INTEGER)
   whole('retentionBytes', spec.retentionBytes, Number.MAX_SAFE_INTEGER)

@@ -1,4 +1,4 @@
-import type { BrokerService, DriverHost } from '@fnaa/core/plugin'
+import type { DriverHost } from '@fnaa/core/plugin'
 import { BATCH_AT, type Batch, batchOf, crc32c } from '@fnaa/protocol'
 import t from 'tap'
 import driver from './driver.js'
@@ -45,15 +45,17 @@ t.test('a closed wire closes what it opened', async t => {
 })
 
 t.test('specs and names that break a rule are refused', async t => {
-  const { h } = await open()
-  const s = h.service as BrokerService
+  const x = await open()
+  const s = x.service
   const specs = [{ shards: 0 }, { shards: 1.5 }, { retentionMs: -1 }, { retentionBytes: 0 }, { maxEventBytes: 1 << 30 }]
   for (const spec of specs) await t.rejects(s.createQueue('x', spec, c), { code: 'FNA_ERR_INVALID' })
   for (const name of ['', 'x'.repeat(513), 'a\0b'])
     await t.rejects(s.createQueue(name, {}, c), { code: 'FNA_ERR_INVALID' })
+  await t.rejects(x.source({ reader: 'x'.repeat(513) }), { code: 'FNA_ERR_INVALID' })
+  await t.rejects(x.sink({ writer: '' }), { code: 'FNA_ERR_INVALID' })
   await t.rejects(s.listConsumers('none', c), { code: 'FNA_ERR_NOTFOUND' })
   t.equal(await s.describeQueue('x', c), null)
-  await h.close()
+  await x.h.close()
 })
 
 /** A batch in a codec that nobody has registered here. */

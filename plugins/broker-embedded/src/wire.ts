@@ -2,6 +2,7 @@ import type { Sink, Source, Wire } from '@fnaa/core/plugin'
 import type { EmbeddedBroker } from './broker.js'
 import { aborted } from './disk.js'
 import { fenceOf } from './fences.js'
+import { checkName } from './queue.js'
 import { openSink } from './sink.js'
 import { EmbeddedSource } from './source.js'
 import { startAt } from './start.js'
@@ -17,6 +18,7 @@ export function openWire(broker: EmbeddedBroker, name: string): Wire {
     async source({ reader, epoch, from }, c) {
       broker.open()
       if (c.signal.aborted) throw aborted(c.signal)
+      checkName('reader', reader)
       const queue = broker.queues.get(name)
       await broker.fences.raise(fenceOf('read', name, reader), epoch, c.signal)
       return keep(
@@ -26,6 +28,7 @@ export function openWire(broker: EmbeddedBroker, name: string): Wire {
     async sink({ writer, epoch }, c) {
       broker.open()
       if (c.signal.aborted) throw aborted(c.signal)
+      checkName('writer', writer)
       broker.queues.get(name)
       await broker.fences.raise(fenceOf('write', name, writer), epoch, c.signal)
       return keep(openSink(broker, name, { writer, epoch }))
