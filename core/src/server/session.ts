@@ -283,7 +283,7 @@ export class Session {
     }
     this.#inPump = true
     try {
-      while (!this.#ending && (!this.#busy || this.#intake)) {
+      while (!this.#ending && (!this.#busy || this.#intake) && !this.socket.writableNeedDrain) {
         if (this.#intake && 'bytes' in this.#intake) break
         const line = this.#queued ?? this.#reader.next()
         this.#queued = null

@@ -22,11 +22,11 @@ export class ProcessAgent {
   }
 
   /** Writes its config and makes the user test/test. */
-  static async prepare(t: Teardown, where: Where): Promise<ProcessAgent> {
+  static async prepare(t: Teardown, where: Where, extra: object = {}): Promise<ProcessAgent> {
     const fixed = { ...where, port: where.port || (await freePort()) }
     await mkdir(fixed.data, { recursive: true })
     const config = join(fixed.data, 'fnaad.config.ts')
-    await writeFile(config, `import base from ${JSON.stringify(CONFIG)}\nexport default base(${JSON.stringify(fixed)})\n`)
+    await writeFile(config, `import base from ${JSON.stringify(CONFIG)}\nexport default { ...base(${JSON.stringify(fixed)}), ...${JSON.stringify(extra)} }\n`)
     const agent = new ProcessAgent(fixed, config)
     await fnaad(['--config', config, 'user', 'add', 'test'], 'test\n')
     t.teardown(() => agent.kill())
