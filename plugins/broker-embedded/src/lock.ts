@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import { closeSync, constants, openSync, rmSync, writeFileSync } from 'node:fs'
+import { closeSync, constants, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { connect, createServer, type Server } from 'node:net'
 import { join } from 'node:path'
 import { FnaError } from '@fnaa/core/plugin'
@@ -13,6 +13,8 @@ export interface Register {
 
 interface Holder {
   readonly pid: number
+  /** When the process began, in the kernel's ticks; null where /proc does not say. */
+  readonly began: string | null
   readonly socket: string
   readonly since: string
 }
@@ -39,12 +41,13 @@ export class Lock {
   static async take(directory: string, register: Register, since: number): Promise<Lock> {
     const socket = `lock-${randomBytes(6).toString('hex')}.sock`
     const server = await listen(directory, socket)
-    const record = JSON.stringify({ pid: process.pid, socket, since: new Date(since).toISOString() } satisfies Holder)
+    const holder: Holder = { pid: process.pid, began: began(process.pid), socket, since: new Date(since).toISOString() }
+    const record = JSON.stringify(holder)
     try {
       for (let i = 0; i < TRIES; i++) {
         const seen = register.read()
         const holder = seen === null ? null : (JSON.parse(seen) as Holder)
-        if (holder && (await alive(directory, holder.socket))) throw locked(directory, holder)
+        if (holder && (await alive(directory, holder))) throw locked(directory, holder)
         if (!register.swap(seen, record)) continue
         if (holder) rmSync(join(directory, holder.socket), { force: true })
         writeFileSync(join(directory, 'lock'), `${process.pid}\n`, { mode: 0o600 })
@@ -91,19 +94,36 @@ function listen(directory: string, name: string): Promise<Server> {
   })
 }
 
-/** Only a refusal and an absent socket prove that nobody listens. */
-function alive(directory: string, name: string): Promise<boolean> {
-  return short(
-    directory,
-    name,
-    path =>
-      new Promise<boolean>(resolve => {
-        const s = connect(path)
-        s.once('connect', () => resolve(true))
-        s.once('error', (e: NodeJS.ErrnoException) => resolve(e.code !== 'ECONNREFUSED' && e.code !== 'ENOENT'))
-        s.once('connect', () => s.destroy())
-      }),
-  )
+/**
+ * A refusal proves that nobody listens. An absent socket may have been swept away under a living process, so then the
+ * process is looked at: its number alone would not do, for numbers are used again.
+ */
+async function alive(directory: string, holder: Holder): Promise<boolean> {
+  const error = await short(directory, holder.socket, knock)
+  if (error !== 'ENOENT') return error !== 'ECONNREFUSED'
+  return holder.began !== null && began(holder.pid) === holder.began
+}
+
+/** Connects to a socket and hangs up. @returns the code of the error, undefined where somebody answered */
+function knock(path: string): Promise<string | undefined> {
+  return new Promise(resolve => {
+    const socket = connect(path)
+    socket.once('connect', () => {
+      socket.destroy()
+      resolve(undefined)
+    })
+    socket.once('error', (e: NodeJS.ErrnoException) => resolve(e.code ?? 'unknown'))
+  })
+}
+
+function began(pid: number): string | null {
+  try {
+    const stat = readFileSync(`/proc/${pid}/stat`, 'utf8')
+    // The 22nd field of proc(5); the second one is a name in parentheses, which may hold spaces.
+    return stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19] ?? null
+  } catch {
+    return null
+  }
 }
 
 async function shut(server: Server, path: string): Promise<void> {

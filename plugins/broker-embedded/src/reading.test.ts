@@ -82,7 +82,11 @@ t.test('a reader of a deleted queue is told so, one of a queue made anew sees a 
   await t.rejects(x.sink(), { code: 'FNA_ERR_NOTFOUND' })
   await x.service.createQueue('q', {}, c)
   await x.write('b')
+  const old = await source.position(c)
+  const again = await x.source({ reader: 'other', from: { at: 'position', position: old } })
+  t.same(await again.position(c), old, 'a position does not step over a gap that nobody saw')
   t.same(await read(source, 1), ['epoch 1 0', 'b'])
+  t.same((await source.position(c)).shards, { 0: '1' })
   await x.h.close()
 })
 

@@ -18,7 +18,8 @@ export class EmbeddedSource implements Source {
   private closed = false
   /** What has been handed out: the next offset of each shard. */
   private at: number[]
-  private gaps: Gap[]
+  private gaps: readonly Gap[]
+  private before: Position | undefined
 
   constructor(
     private readonly broker: EmbeddedBroker,
@@ -27,7 +28,8 @@ export class EmbeddedSource implements Source {
     start: Start,
   ) {
     this.at = start.at
-    this.gaps = [...start.gaps]
+    this.gaps = start.gaps
+    this.before = start.before
   }
 
   async *read(c: Call): AsyncGenerator<Batch | Gap> {
@@ -70,9 +72,8 @@ export class EmbeddedSource implements Source {
 
   async position(_c: Call): Promise<Position> {
     this.check()
-    // Not renewed: after the queue was made anew the old epoch is what tells the reader so.
-    const shards = Object.fromEntries(this.queue.shards.map(s => [s.name, String(this.at[s.number] ?? s.start)]))
-    return { epoch: this.queue.record.epoch, shards }
+    // Not renewed, and not beyond a gap that nobody has been told of: what is stored now must still show it later.
+    return this.before ?? this.here()
   }
 
   async close(): Promise<void> {
@@ -83,7 +84,10 @@ export class EmbeddedSource implements Source {
   /** What there is now: gaps first, then a page of each shard. */
   private *round(): Generator<Batch | Gap> {
     this.renew()
-    yield* this.gaps.splice(0)
+    const { gaps } = this
+    this.gaps = []
+    this.before = undefined
+    yield* gaps
     const { queue } = this
     for (const shard of queue.shards) {
       this.at[shard.number] ??= shard.start
@@ -117,11 +121,16 @@ export class EmbeddedSource implements Source {
   private renew(): void {
     const queue = this.broker.queues.get(this.queue.name)
     if (queue === this.queue) return
-    const cursors = Object.fromEntries(this.at.map((offset, shard) => [String(shard), String(offset)]))
-    const start = anew(queue, cursors)
+    const start = anew(queue, this.before ?? this.here())
     this.queue = queue
     this.at = start.at
-    this.gaps = [...start.gaps]
+    this.gaps = start.gaps
+    this.before = start.before
+  }
+
+  private here(): Position {
+    const shards = Object.fromEntries(this.queue.shards.map(s => [s.name, String(this.at[s.number] ?? s.start)]))
+    return { epoch: this.queue.record.epoch, shards }
   }
 
   private follow(signal: AbortSignal): boolean {

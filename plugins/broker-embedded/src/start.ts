@@ -1,5 +1,5 @@
 import { FnaError } from '@fnaa/core/plugin'
-import type { From, Gap } from '@fnaa/protocol'
+import type { From, Gap, Position } from '@fnaa/protocol'
 import type { Queue } from './queue.js'
 import type { ReaderRecord } from './readers.js'
 import type { Shard } from './shard.js'
@@ -9,6 +9,8 @@ export interface Start {
   /** The next offset of each shard, by its number. */
   readonly at: number[]
   readonly gaps: readonly Gap[]
+  /** Where the reader was, as long as it has not been told of the gaps. */
+  readonly before?: Position
 }
 
 /**
@@ -19,18 +21,18 @@ export interface Start {
 export function startAt(queue: Queue, stored: ReaderRecord | undefined, from: From): Start {
   const known = from.at === 'position' ? from.position : stored
   if (!known) return { at: queue.shards.map(s => first(s, from)), gaps: [] }
-  if (known.epoch !== queue.record.epoch) return anew(queue, known.shards)
+  if (known.epoch !== queue.record.epoch) return anew(queue, known)
   // A shard without a cursor came after the position was taken.
   return { at: queue.shards.map(s => parseCursor(known.shards[s.name] ?? String(s.start))), gaps: [] }
 }
 
-/** The beginning of a queue that took the place of another, of which the reader had come to `cursors`. */
-export function anew(queue: Queue, cursors: Readonly<Record<string, string>>): Start {
+/** The beginning of a queue that took the place of another, of which the reader had come to `before`. */
+export function anew(queue: Queue, before: Position): Start {
   const start = (shard: string) => queue.shards[Number(shard)]?.start ?? 0
-  const gaps = Object.entries(cursors).map(
+  const gaps = Object.entries(before.shards).map(
     ([shard, from]): Gap => ({ shard, from, to: String(start(shard)), reason: 'epoch' }),
   )
-  return { at: queue.shards.map(s => s.start), gaps }
+  return { at: queue.shards.map(s => s.start), gaps, before: { epoch: before.epoch, shards: before.shards } }
 }
 
 function first(shard: Shard, from: From): number {

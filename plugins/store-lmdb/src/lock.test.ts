@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdirSync, readFileSync } from 'node:fs'
+import { mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { call, harness } from '@fnaa/conformance'
@@ -57,6 +57,19 @@ t.test('another process holds it until it is killed, and what it was told is wri
   for (const o of opened) if (o.status === 'rejected') t.equal(o.reason.code, 'FNA_ERR_LOCKED')
   for (const name of acknowledged) t.ok(await won[0]!.service.get('Flow', name, c), name)
   await won[0]!.close()
+})
+
+t.test('a socket that was swept away does not make a living holder a dead one', async t => {
+  const directory = t.testdir()
+  const h = await harness(storeLmdb(), { directory })
+  for (const file of readdirSync(directory)) if (file.endsWith('.sock')) rmSync(join(directory, file))
+  await t.rejects(harness(storeLmdb(), { directory }), { code: 'FNA_ERR_LOCKED' })
+  await h.close()
+  t.same(
+    readdirSync(directory).filter(f => f.startsWith('lock')),
+    [],
+    'nothing of the lock is left behind',
+  )
 })
 
 t.test('a directory deeper than a socket address is long', async t => {
