@@ -49,7 +49,7 @@ function find(root: Node, path: readonly string[]): Place | undefined {
 
 function search(node: Node, word: string): Node | undefined {
   if (node.type === 'ObjectProperty' && keyName(node['key'] as Node) === word) return node
-  if (node.type === 'CallExpression' && keyName(node['callee'] as Node) === word) return node
+  if (node.type === 'CallExpression' && isFactory(keyName(node['callee'] as Node), word)) return node
   for (const [key, value] of Object.entries(node)) {
     if (key === 'loc' || key === 'errors' || key === 'tokens') continue
     for (const child of Array.isArray(value) ? value : [value]) {
@@ -59,6 +59,12 @@ function search(node: Node, word: string): Node | undefined {
     }
   }
   return undefined
+}
+
+/** `authSasl(…)` or `sasl(…)` for the plugin auth-sasl: a config may call a factory by either. */
+function isFactory(name: unknown, plugin: string): boolean {
+  if (typeof name !== 'string' || name.length < 3) return false
+  return plugin.replaceAll('-', '').endsWith(name.toLowerCase())
 }
 
 const keyName = (n: Node | undefined): unknown => n?.['name'] ?? n?.['value']

@@ -52,7 +52,8 @@ async function bounded(plugin: string, op: string, ms: number, args: unknown[], 
     else call.signal.addEventListener('abort', onAbort, { once: true })
     try {
       const late = () => {
-        ac.abort()
+        // After the race is decided: the plugin's own answer to the abort must not be taken for the outcome.
+        queueMicrotask(() => ac.abort())
         return new FnaError('FNA_ERR_PLUGIN_TIMEOUT', `${plugin}.${op} took longer than ${ms} ms`)
       }
       return await deadline(Promise.resolve(run([...args.slice(0, -1), { ...call, signal: ac.signal }])), ms, late)

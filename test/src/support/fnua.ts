@@ -91,7 +91,11 @@ export function startFnua(t: Teardown, args: readonly string[], opt: RunOptions 
 }
 
 /** A config for one agent in clear on loopback. @returns its path */
-export async function configFor(directory: string, agent: { port: number; domain: string }, more = ''): Promise<string> {
+export async function configFor(
+  directory: string,
+  agent: { port: number; domain: string },
+  more = '',
+): Promise<string> {
   const file = join(directory, `${agent.domain}.flow.yml`)
   const entry = `agents:\n  - name: agent\n    fqdn: fnaa.${agent.domain}\n    address: 127.0.0.1:${agent.port}\n    username: test\n    password: test\n`
   await writeFile(file, `${entry}${more}`, { mode: 0o600 })
