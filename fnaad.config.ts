@@ -10,26 +10,35 @@ import processorBridge from '@fnaa/processor-bridge'
 import runtimeProcess from '@fnaa/runtime-process'
 import storeLmdb from '@fnaa/store-lmdb'
 
-export default defineConfig(({ domain = 'unix.test', port = 61000, dnsPort = 5300, data = '.fnaad/unix.test', ca = '.fnaad/ca', neighbours = {} }) => ({
-  host: `fnaa.${domain}`,
-  domains: [domain],
-  listen: [`tcp://127.0.0.1:${port}`],
-  data,
-  tls: { development: ca },
-  namespaces: [`flows.${domain}`],
-  administrators: [`test@${domain}`],
-  resolver: { servers: [`127.0.0.1:${dnsPort}`] },
-  // Everything below is for loopback: a stranger's address may be this machine, and unsigned DNS is believed of the neighbours.
-  network: { allow: ['127.0.0.0/8'] },
-  trust: { dns: Object.keys(neighbours) },
-  plugins: [
-    storeLmdb(),
-    authSasl({ plainInClear: 'loopback', anonymous: true }),
-    authDomainkey(),
-    dnsEmbedded({ listen: `127.0.0.1:${dnsPort}`, forward: neighbours }),
-    brokerEmbedded(),
-    brokerFnap(),
-    runtimeProcess(),
-    processorBridge(),
-  ],
-}))
+export default defineConfig(
+  ({
+    domain = 'unix.test',
+    port = 61000,
+    dnsPort = 5300,
+    data = '.fnaad/unix.test',
+    ca = '.fnaad/ca',
+    neighbours = {},
+  }) => ({
+    host: `fnaa.${domain}`,
+    domains: [domain],
+    listen: [`tcp://127.0.0.1:${port}`],
+    data,
+    tls: { development: ca },
+    namespaces: [`flows.${domain}`],
+    administrators: [`test@${domain}`],
+    resolver: { servers: [`127.0.0.1:${dnsPort}`] },
+    // Everything below is for loopback: a stranger's address may be this machine, and unsigned DNS is believed of the neighbours.
+    network: { allow: ['127.0.0.0/8'] },
+    trust: { dns: Object.keys(neighbours) },
+    plugins: [
+      storeLmdb(),
+      authSasl({ plainInClear: 'loopback', anonymous: true }),
+      authDomainkey(),
+      dnsEmbedded({ listen: `127.0.0.1:${dnsPort}`, forward: neighbours }),
+      brokerEmbedded(),
+      brokerFnap(),
+      runtimeProcess(),
+      processorBridge(),
+    ],
+  }),
+)

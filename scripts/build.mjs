@@ -12,7 +12,18 @@ sh(bin('tsc'), ['-b'])
 const entry = join(root, 'cli', 'dist', 'main.js')
 const bundle = join(root, 'cli', 'dist', 'fnua.cjs')
 if (existsSync(entry) && (!existsSync(bundle) || statSync(bundle).mtimeMs < newest())) {
-  sh(bin('esbuild'), [entry, '--bundle', '--platform=node', '--target=node20', '--format=cjs', `--outfile=${bundle}`, `--alias:@node-rs/crc32=${join(root, 'cli', 'dist', 'crc32c.js')}`, '--minify-whitespace', '--log-level=warning', '--legal-comments=none'])
+  sh(bin('esbuild'), [
+    entry,
+    '--bundle',
+    '--platform=node',
+    '--target=node20',
+    '--format=cjs',
+    `--outfile=${bundle}`,
+    `--alias:@node-rs/crc32=${join(root, 'cli', 'dist', 'crc32c.js')}`,
+    '--minify-whitespace',
+    '--log-level=warning',
+    '--legal-comments=none',
+  ])
 }
 
 /** The bundle holds protocol, client and cli: it is as old as the newest of their build stamps. */

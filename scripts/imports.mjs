@@ -21,7 +21,14 @@ function allowed(pkg) {
   return null
 }
 /** Tests may also use the suites and what they test. */
-const FOR_TESTS = ['@fnaa/conformance', '@fnaa/protocol', '@fnaa/client', '@fnaa/core', '@fnaa/core/plugin', '@fnaa/processor-host']
+const FOR_TESTS = [
+  '@fnaa/conformance',
+  '@fnaa/protocol',
+  '@fnaa/client',
+  '@fnaa/core',
+  '@fnaa/core/plugin',
+  '@fnaa/processor-host',
+]
 /** No I/O in the standard. */
 const NO_IO = /^(node:)?(net|tls|dgram|fs|fs\/promises|http|https|http2|dns|child_process|cluster|worker_threads)$/
 
@@ -40,7 +47,7 @@ function check(root, pkg, file) {
   const at = relative(root, file)
   return specifiers(readFileSync(file, 'utf8')).flatMap(spec => {
     if (spec.startsWith('.')) {
-      const inside = resolve(dirname(file), spec).startsWith(join(root, pkg) + '/')
+      const inside = resolve(dirname(file), spec).startsWith(`${join(root, pkg)}/`)
       return inside ? [] : [`${at}: ${spec} (a package is entered by its name, never by a path)`]
     }
     if (pkg === 'protocol' && !test && NO_IO.test(spec)) return [`${at}: ${spec} (protocol does no I/O)`]
@@ -55,8 +62,12 @@ function specifiers(text) {
 }
 
 function packages(root) {
-  const top = ['protocol', 'client', 'core', 'conformance', 'cli', 'processor-host'].filter(p => existsSync(join(root, p, 'src')))
-  const below = ['plugins', 'lib'].flatMap(d => (existsSync(join(root, d)) ? readdirSync(join(root, d)).map(p => `${d}/${p}`) : []))
+  const top = ['protocol', 'client', 'core', 'conformance', 'cli', 'processor-host'].filter(p =>
+    existsSync(join(root, p, 'src')),
+  )
+  const below = ['plugins', 'lib'].flatMap(d =>
+    existsSync(join(root, d)) ? readdirSync(join(root, d)).map(p => `${d}/${p}`) : [],
+  )
   return [...top, ...below.filter(p => existsSync(join(root, p, 'src')))]
 }
 

@@ -12,7 +12,11 @@ const stamp = join(root, 'node_modules', '.fnaad-installed')
 export function sh(command, args, { title, quiet = false } = {}) {
   if (title) process.stderr.write(`${title} …\n`)
   const started = Date.now()
-  const done = spawnSync(command, args, { cwd: root, stdio: ['ignore', quiet ? 'pipe' : 2, quiet ? 'pipe' : 2], shell: false })
+  const done = spawnSync(command, args, {
+    cwd: root,
+    stdio: ['ignore', quiet ? 'pipe' : 2, quiet ? 'pipe' : 2],
+    shell: false,
+  })
   if (done.status !== 0) {
     if (quiet) process.stderr.write(Buffer.concat([done.stdout ?? Buffer.alloc(0), done.stderr ?? Buffer.alloc(0)]))
     process.stderr.write(`${command} ${args.join(' ')} failed (${done.status ?? done.error?.message})\n`)
@@ -30,7 +34,9 @@ export function checkNode() {
 }
 
 export function install() {
-  const lock = createHash('sha256').update(readFileSync(join(root, 'package-lock.json'))).digest('hex')
+  const lock = createHash('sha256')
+    .update(readFileSync(join(root, 'package-lock.json')))
+    .digest('hex')
   if (existsSync(stamp) && readFileSync(stamp, 'utf8') === lock) return
   sh('npm', ['ci', '--no-audit', '--no-fund'], { title: 'installing packages (first time: about a minute)' })
   writeFileSync(stamp, lock)

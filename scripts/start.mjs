@@ -4,7 +4,10 @@ import { join } from 'node:path'
 import { root, setup } from './setup.mjs'
 
 setup()
-const child = spawn(process.execPath, [join(root, 'core', 'bin', 'fnaad.js'), 'dev', ...process.argv.slice(2)], { cwd: root, stdio: 'inherit' })
+const child = spawn(process.execPath, [join(root, 'core', 'bin', 'fnaad.js'), 'dev', ...process.argv.slice(2)], {
+  cwd: root,
+  stdio: 'inherit',
+})
 // Ctrl-C reaches the child by itself: it closes, and then we do.
 for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => child.kill(signal))
 child.on('exit', (code, signal) => {

@@ -1,12 +1,12 @@
 import { join, resolve as resolvePath } from 'node:path'
 import { AddressGuard, makeDial, Resolver } from '@fnaa/client'
 import type { Command } from '@fnaa/protocol'
+import { type Config, PERIODS, SERVER_LIMITS } from './config/define.js'
 import type { AuthService } from './contract/auth.js'
 import type { Call, Clock, Ctx, Logger } from './contract/common.js'
 import { FnaError } from './contract/errors.js'
 import type { AnyPlugin } from './contract/plugin.js'
 import type { Leadership, StoreService } from './contract/store.js'
-import { type Config, PERIODS, SERVER_LIMITS } from './config/define.js'
 import { Brokers } from './data/brokers.js'
 import { Positions } from './data/positions.js'
 import { Issued } from './federation/issued.js'
@@ -15,12 +15,12 @@ import { Provider } from './federation/provider.js'
 import { Subscriptions } from './federation/subscriptions.js'
 import { Audit } from './grants/audit.js'
 import { Authorizer } from './grants/authorizer.js'
-import { boot, type Booted, DEADLINES, type Deadlines, type Loaded } from './host/boot.js'
+import { type Booted, boot, DEADLINES, type Deadlines, type Loaded } from './host/boot.js'
 import { hashQueue } from './host/hash-queue.js'
 import type { Kernel } from './kernel.js'
 import { createLogger } from './log.js'
-import { Registrar } from './names/registrar.js'
 import { domainOf } from './names/names.js'
+import { Registrar } from './names/registrar.js'
 import { Processors } from './processors/processors.js'
 import { systemClock } from './resources/clock.js'
 import { reconcile, wake } from './resources/controllers.js'
@@ -54,7 +54,14 @@ export class Agent {
   readonly #state: { draining: boolean }
   readonly #resolver: Resolver
 
-  private constructor(kernel: Kernel, booted: Booted, closing: AbortController, leadership: Leadership, state: { draining: boolean }, resolver: Resolver) {
+  private constructor(
+    kernel: Kernel,
+    booted: Booted,
+    closing: AbortController,
+    leadership: Leadership,
+    state: { draining: boolean },
+    resolver: Resolver,
+  ) {
     this.kernel = kernel
     this.#booted = booted
     this.#closing = closing
@@ -79,17 +86,44 @@ export class Agent {
     const closing = new AbortController()
     const call: Call = { signal: closing.signal }
     const base = o.base ?? resolvePath(config.data, 'fnaad.config.js')
-    const resolver = new Resolver({ servers: servers(config), trustAd: config.resolver?.trustAd ?? false, now: () => clock.now() })
-    const dial = makeDial({ resolve: resolver.resolve as never, guard: new AddressGuard({ allow: config.network?.allow ?? [] }) })
+    const resolver = new Resolver({
+      servers: servers(config),
+      trustAd: config.resolver?.trustAd ?? false,
+      now: () => clock.now(),
+    })
+    const dial = makeDial({
+      resolve: resolver.resolve as never,
+      guard: new AddressGuard({ allow: config.network?.allow ?? [] }),
+    })
     const certificates = await loadCertificates(config)
     const key = await sealKey(config.data)
-    const context = contexts({ config, log, clock, dial, resolve: resolver.resolve as never, signal: closing.signal, key })
+    const context = contexts({
+      config,
+      log,
+      clock,
+      dial,
+      resolve: resolver.resolve as never,
+      signal: closing.signal,
+      key,
+    })
     const booted = await boot(o.plugins, context, { ...DEADLINES, ...o.deadlines })
     try {
       const store = service<StoreService>(booted.loaded, 'store')
       const leadership = await store.elect('controllers', config.host, call)
       const state = { draining: false }
-      const k = { config, clock, log, limits: { ...SERVER_LIMITS, ...config.limits }, periods: { ...PERIODS, ...config.federation }, loaded: booted.loaded, store, dial, resolve: resolver.resolve, certificates, epoch: leadership.epoch } as unknown as { -readonly [K in keyof Kernel]: Kernel[K] }
+      const k = {
+        config,
+        clock,
+        log,
+        limits: { ...SERVER_LIMITS, ...config.limits },
+        periods: { ...PERIODS, ...config.federation },
+        loaded: booted.loaded,
+        store,
+        dial,
+        resolve: resolver.resolve,
+        certificates,
+        epoch: leadership.epoch,
+      } as unknown as { -readonly [K in keyof Kernel]: Kernel[K] }
       Object.defineProperty(k, 'draining', { get: () => state.draining })
       await assemble(k, base, key, closing.signal)
       const agent = new Agent(k, booted, closing, leadership, state, resolver)
@@ -121,7 +155,12 @@ export class Agent {
   /** Waits until every namespace and flow of the config stands. */
   async ready(signal: AbortSignal): Promise<void> {
     for (const n of this.kernel.resources.list('Namespace')) {
-      await this.kernel.resources.until('Namespace', n.name, x => (x?.status.conditions.some(c => c.type === 'Ready' && c.status === 'True') ? true : undefined), signal)
+      await this.kernel.resources.until(
+        'Namespace',
+        n.name,
+        x => (x?.status.conditions.some(c => c.type === 'Ready' && c.status === 'True') ? true : undefined),
+        signal,
+      )
     }
   }
 
@@ -156,7 +195,12 @@ export class Agent {
 }
 
 /** Builds the parts in the order in which they need each other. */
-async function assemble(k: { -readonly [K in keyof Kernel]: Kernel[K] }, base: string, key: Buffer, signal: AbortSignal): Promise<void> {
+async function assemble(
+  k: { -readonly [K in keyof Kernel]: Kernel[K] },
+  base: string,
+  key: Buffer,
+  signal: AbortSignal,
+): Promise<void> {
   const call: Call = { signal }
   k.resources = new Resources(k.store)
   await k.resources.load(call)
@@ -234,7 +278,8 @@ function contexts(s: Surroundings) {
 }
 
 function child(log: Logger, plugin: string): Logger {
-  const with_ = (level: 'debug' | 'info' | 'warn' | 'error') => (o: object, m?: string) => log[level]({ plugin, ...o }, m)
+  const with_ = (level: 'debug' | 'info' | 'warn' | 'error') => (o: object, m?: string) =>
+    log[level]({ plugin, ...o }, m)
   return { debug: with_('debug'), info: with_('info'), warn: with_('warn'), error: with_('error') }
 }
 
@@ -258,9 +303,19 @@ async function seed(k: Kernel, c: Call): Promise<void> {
     const zone = domainOf(k.config.domains, spec.name)
     if (zone === undefined) throw new FnaError('FNA_ERR_CONFIG', `namespaces: ${spec.name} lies in none of domains`)
     const broker = spec.broker ?? k.brokers.default?.id
-    if (broker === undefined) throw new FnaError('FNA_ERR_CONFIG', 'namespaces: the config has no broker plugin that holds flows')
+    if (broker === undefined)
+      throw new FnaError('FNA_ERR_CONFIG', 'namespaces: the config has no broker plugin that holds flows')
     const owner = spec.owner ?? k.config.administrators?.[0] ?? `postmaster@${zone}`
-    await k.resources.create({ kind: 'Namespace', name: spec.name, spec: { owner, broker, zone }, finalizers: ['fnaad/names'], status: { conditions: [] } }, c)
+    await k.resources.create(
+      {
+        kind: 'Namespace',
+        name: spec.name,
+        spec: { owner, broker, zone },
+        finalizers: ['fnaad/names'],
+        status: { conditions: [] },
+      },
+      c,
+    )
   }
 }
 

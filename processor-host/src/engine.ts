@@ -1,5 +1,17 @@
 import { AddressGuard, makeDial, Resolver } from '@fnaa/client'
-import { type Call, type Dial, type Driver, isFna, type Logger, type Port, type Program, type RunStatus, type Sink, type Source, type Wire } from '@fnaa/core/plugin'
+import {
+  type Call,
+  type Dial,
+  type Driver,
+  isFna,
+  type Logger,
+  type Port,
+  type Program,
+  type RunStatus,
+  type Sink,
+  type Source,
+  type Wire,
+} from '@fnaa/core/plugin'
 import type { Batch, Gap, Position } from '@fnaa/protocol'
 import type { RunSpec } from './run-spec.js'
 
@@ -96,7 +108,10 @@ export class Engine {
 
   #dial(): Dial {
     const { servers, trustAd, allow } = this.#spec.run.network
-    const at = servers.map(s => ({ host: s.slice(0, s.lastIndexOf(':')).replace(/^\[|\]$/g, ''), port: Number(s.slice(s.lastIndexOf(':') + 1)) }))
+    const at = servers.map(s => ({
+      host: s.slice(0, s.lastIndexOf(':')).replace(/^\[|\]$/g, ''),
+      port: Number(s.slice(s.lastIndexOf(':') + 1)),
+    }))
     this.#resolver = new Resolver({ servers: at, trustAd })
     const strict = makeDial({ resolve: this.#resolver.resolve as never, guard: new AddressGuard({ allow }) })
     return strict
@@ -106,8 +121,16 @@ export class Engine {
     const driver = await load<Driver>(p.driver)
     const credential = p.secret === undefined ? null : (this.#spec.secrets[p.secret] ?? null)
     // Our own endpoints are named by our own agent, so the guard against strangers' addresses does not apply.
-    const own = makeDial({ resolve: this.#resolver!.resolve as never, guard: new AddressGuard({ allow: ['0.0.0.0/0', '::/0'] }) })
-    const wire = await driver.open(p.endpoint, credential, { log: this.#log, dial: p.foreign ? dial : own, foreign: p.foreign }, c)
+    const own = makeDial({
+      resolve: this.#resolver!.resolve as never,
+      guard: new AddressGuard({ allow: ['0.0.0.0/0', '::/0'] }),
+    })
+    const wire = await driver.open(
+      p.endpoint,
+      credential,
+      { log: this.#log, dial: p.foreign ? dial : own, foreign: p.foreign },
+      c,
+    )
     this.#wires.push(wire)
     return wire
   }
@@ -147,7 +170,13 @@ export class Engine {
   }
 
   /** Writes begin in order; the commit waits for its own writes and for every commit before it. */
-  async #deliver(source: Source, b: Batch, to: readonly number[] | 'all', before: Promise<void>, c: Call): Promise<void> {
+  async #deliver(
+    source: Source,
+    b: Batch,
+    to: readonly number[] | 'all',
+    before: Promise<void>,
+    c: Call,
+  ): Promise<void> {
     const sinks = to === 'all' ? this.#sinks : to.map(i => this.#sinks[i]!)
     const writes = Promise.all(sinks.map(s => s.write(b, {}, c)))
     writes.catch(() => undefined)
@@ -162,9 +191,13 @@ export class Engine {
   async #measure(c: Call): Promise<void> {
     const lags = await Promise.all(this.#sources.map(s => s.lag(c)))
     const shards = lags.flatMap(l => Object.values(l.shards))
-    this.#behind = { events: shards.reduce((n, s) => n + s.behind, 0), ms: Math.max(0, ...shards.map(s => s.behindMs ?? 0)) }
+    this.#behind = {
+      events: shards.reduce((n, s) => n + s.behind, 0),
+      ms: Math.max(0, ...shards.map(s => s.behindMs ?? 0)),
+    }
     this.#sourceEpoch = lags[0]?.epoch ?? ''
-    for (const [i, s] of this.#sources.entries()) this.#positions.set(this.#spec.run.sources[i]!.name, await s.position(c))
+    for (const [i, s] of this.#sources.entries())
+      this.#positions.set(this.#spec.run.sources[i]!.name, await s.position(c))
   }
 
   async #watchLag(c: Call): Promise<void> {

@@ -2,4 +2,11 @@
 export { Engine } from './engine.js'
 export type { RunSpec } from './run-spec.js'
 export { ProcessorServer } from './server.js'
-export { type CreateMessage, fromMessage, fromStatusMessage, loadService, type StatusMessage, toMessage } from './wire.js'
+export {
+  type CreateMessage,
+  fromMessage,
+  fromStatusMessage,
+  loadService,
+  type StatusMessage,
+  toMessage,
+} from './wire.js'

@@ -16,6 +16,7 @@ async function main(): Promise<void> {
   process.stdin.resume()
   process.stdin.on('end', () => process.exit(0))
   process.stdin.on('error', () => process.exit(0))
+  process.stdout.on('error', () => process.exit(0))
   process.on('SIGINT', () => undefined)
   process.umask(0o077)
   const log = createLogger((process.env['FNAAD_LOG_LEVEL'] as 'info' | undefined) ?? 'warn')

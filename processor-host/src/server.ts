@@ -1,9 +1,9 @@
 import { createRequire } from 'node:module'
 import type { Logger, RunStatus } from '@fnaa/core/plugin'
-import type { sendUnaryData, ServerUnaryCall, ServerWritableStream } from '@grpc/grpc-js'
+import type { ServerUnaryCall, ServerWritableStream, sendUnaryData } from '@grpc/grpc-js'
 import { Engine } from './engine.js'
-import { type CreateMessage, fromMessage, loadService, type StatusMessage, toStatusMessage } from './wire.js'
 import { healthDefinition } from './health.js'
+import { type CreateMessage, fromMessage, loadService, type StatusMessage, toStatusMessage } from './wire.js'
 
 const require = createRequire(import.meta.url)
 interface RunRef {
@@ -68,7 +68,8 @@ export class ProcessorServer {
   }
 
   async #destroy(m: RunRef): Promise<object> {
-    if (m.epoch < (this.#epochs.get(m.id) ?? 0)) throw this.#error('FAILED_PRECONDITION', 'a higher epoch has been seen')
+    if (m.epoch < (this.#epochs.get(m.id) ?? 0))
+      throw this.#error('FAILED_PRECONDITION', 'a higher epoch has been seen')
     this.#epochs.set(m.id, m.epoch)
     const engine = this.#runs.get(m.id)
     if (!engine) return { removed: false }

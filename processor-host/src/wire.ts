@@ -1,8 +1,8 @@
 import { createRequire } from 'node:module'
 import { fileURLToPath } from 'node:url'
 import type { Json, Port, Run, RunStatus } from '@fnaa/core/plugin'
-import type { GrpcObject, ServiceClientConstructor, ServiceDefinition } from '@grpc/grpc-js'
 import type { From } from '@fnaa/protocol'
+import type { GrpcObject, ServiceClientConstructor, ServiceDefinition } from '@grpc/grpc-js'
 import type { RunSpec } from './run-spec.js'
 
 const require = createRequire(import.meta.url)
@@ -10,7 +10,14 @@ const require = createRequire(import.meta.url)
 /** Messages as proto-loader gives them: longs as numbers, absent messages as null. */
 export interface PortMessage {
   name: string
-  endpoint: { type: string; servers: string[]; queue: string; reader: string; tls: { servername: string; ca: string } | null; options: string }
+  endpoint: {
+    type: string
+    servers: string[]
+    queue: string
+    reader: string
+    tls: { servername: string; ca: string } | null
+    options: string
+  }
   credential: { mechanism: string; values: Record<string, string> } | null
   from: string
   driver: string
@@ -58,7 +65,10 @@ const portMessage = (p: Port, secrets: RunSpec['secrets']): PortMessage => ({
     tls: p.endpoint.tls ? { servername: p.endpoint.tls.servername ?? '', ca: p.endpoint.tls.ca ?? '' } : null,
     options: p.endpoint.options === undefined ? '' : JSON.stringify(p.endpoint.options),
   },
-  credential: p.secret !== undefined && secrets[p.secret] ? { mechanism: secrets[p.secret]!.mechanism, values: { ...secrets[p.secret]!.values } } : null,
+  credential:
+    p.secret !== undefined && secrets[p.secret]
+      ? { mechanism: secrets[p.secret]!.mechanism, values: { ...secrets[p.secret]!.values } }
+      : null,
   from: p.from === undefined ? '' : JSON.stringify(p.from),
   driver: p.driver,
   foreign: p.foreign,
@@ -76,7 +86,11 @@ export const toMessage = ({ run, secrets }: RunSpec): CreateMessage => ({
   network: { servers: [...run.network.servers], trustAd: run.network.trustAd, allow: [...run.network.allow] },
 })
 
-function portOf(m: PortMessage, index: number, secrets: Record<string, { mechanism: string; values: Record<string, string> }>): Port {
+function portOf(
+  m: PortMessage,
+  index: number,
+  secrets: Record<string, { mechanism: string; values: Record<string, string> }>,
+): Port {
   const secret = String(index)
   if (m.credential) secrets[secret] = m.credential
   const tls = m.endpoint.tls
@@ -87,7 +101,9 @@ function portOf(m: PortMessage, index: number, secrets: Record<string, { mechani
       servers: m.endpoint.servers,
       queue: m.endpoint.queue,
       ...(m.endpoint.reader === '' ? {} : { reader: m.endpoint.reader }),
-      ...(tls ? { tls: { ...(tls.servername ? { servername: tls.servername } : {}), ...(tls.ca ? { ca: tls.ca } : {}) } } : {}),
+      ...(tls
+        ? { tls: { ...(tls.servername ? { servername: tls.servername } : {}), ...(tls.ca ? { ca: tls.ca } : {}) } }
+        : {}),
       ...(m.endpoint.options === '' ? {} : { options: JSON.parse(m.endpoint.options) as Json }),
     },
     secret,

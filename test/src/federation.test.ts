@@ -23,11 +23,23 @@ t.test('F3 two tries at once are one subscription', async t => {
   t.equal(new Set(replies.map(r => r.lines[0])).size, 1, 'the same answer')
   t.equal(b.kernel.resources.count('Subscription'), 1)
   t.equal(a.kernel.resources.by('Subscriber', 'flow', FLOW).length, 1)
-  t.match(await users[0]!.say(`SUBSCRIBE ${FLOW} LOCAL ${LOCAL} FROM earliest`), { symbol: 'CONFLICT' }, 'with other options')
+  t.match(
+    await users[0]!.say(`SUBSCRIBE ${FLOW} LOCAL ${LOCAL} FROM earliest`),
+    { symbol: 'CONFLICT' },
+    'with other options',
+  )
   const both = newId()
-  const line = formatCommand('SUBSCRIBE', { flow: FLOW }, { id: both, gen: 1, accept: ['fnap'], for: 'test@emiliano.test', format: 'json' })
+  const line = formatCommand(
+    'SUBSCRIBE',
+    { flow: FLOW },
+    { id: both, gen: 1, accept: ['fnap'], for: 'test@emiliano.test', format: 'json' },
+  )
   const [one, two] = await Promise.all([asAgent(b, line), asAgent(b, line)])
-  t.same(JSON.parse(one!.lines[0]!).credential, JSON.parse(two!.lines[0]!).credential, 'two replicas: the same endpoint, the same credential')
+  t.same(
+    JSON.parse(one!.lines[0]!).credential,
+    JSON.parse(two!.lines[0]!).credential,
+    'two replicas: the same endpoint, the same credential',
+  )
 })
 
 t.test('F4 UNSUBSCRIBE that overtakes SUBSCRIBE: stays unsubscribed', async t => {
@@ -48,7 +60,8 @@ t.test('F6 UNSUBSCRIBE repeated is 220; under any GEN', async t => {
   const id = idOf((await user.ok(`SUBSCRIBE ${FLOW} LOCAL ${LOCAL}`)).lines[0])
   await user.ok(`UNSUBSCRIBE ${id}`)
   t.equal((await user.ok(`UNSUBSCRIBE ${id}`)).kind, 'ok')
-  for (const gen of [1, 7]) t.equal((await asAgent(b, formatCommand('UNSUBSCRIBE', { flow: FLOW }, { id, gen }))).kind, 'ok')
+  for (const gen of [1, 7])
+    t.equal((await asAgent(b, formatCommand('UNSUBSCRIBE', { flow: FLOW }, { id, gen }))).kind, 'ok')
   const s = a.kernel.resources.get('Subscriber', id)
   t.equal(s?.status.phase, 'gone')
   t.match(s?.status.cut, { sessions: String, credential: String })
@@ -64,9 +77,18 @@ t.test('a request: pending, the owner approves, NOTIFY, events', async t => {
   const id = pending.id!
   t.equal(a.kernel.issued.of(a.kernel.resources.get('Subscriber', id)!.uid).length, 0, 'nothing is provisioned yet')
   const [request] = (await owner.ok('GET REQUESTS')).lines
-  t.match(request, new RegExp(`^request=${id} flow=${FLOW} who=test@emiliano.test level=dns first-contact=yes key=\\S+ reason=for%20the%20dashboard since=`))
+  t.match(
+    request,
+    new RegExp(
+      `^request=${id} flow=${FLOW} who=test@emiliano.test level=dns first-contact=yes key=\\S+ reason=for%20the%20dashboard since=`,
+    ),
+  )
   await owner.ok(`APPROVE ${id}`)
-  await eventually(b, () => (b.kernel.resources.get('Subscription', id)?.status.phase === 'active' ? true : undefined), 'active after NOTIFY')
+  await eventually(
+    b,
+    () => (b.kernel.resources.get('Subscription', id)?.status.phase === 'active' ? true : undefined),
+    'active after NOTIFY',
+  )
   await owner.write(FLOW, 'approved')
   t.same(await user.follow(LOCAL, 1, { from: { at: 'earliest' } }), ['approved'])
   t.match((await owner.ok(`GET GRANTS ON FLOW ${FLOW}`)).lines[0], /to=test@emiliano.test rights=read,subscribe/)
@@ -83,7 +105,11 @@ t.test('without NOTIFY a pending one is polled every minute', async t => {
   await owner.ok(`GRANT read,subscribe ON FLOW ${FLOW} TO test@emiliano.test`)
   t.equal(b.kernel.resources.get('Subscription', id!)?.status.phase, 'pending')
   clock.turn(2 * MINUTE)
-  await eventually(b, () => (b.kernel.resources.get('Subscription', id!)?.status.phase === 'active' ? true : undefined), 'active after a poll')
+  await eventually(
+    b,
+    () => (b.kernel.resources.get('Subscription', id!)?.status.phase === 'active' ? true : undefined),
+    'active after a poll',
+  )
 })
 
 t.test('F10 revoked while the subscriber is away: it shows the receipt and stops trying', async t => {
@@ -98,10 +124,14 @@ t.test('F10 revoked while the subscriber is away: it shows the receipt and stops
   await owner.ok(`REMOVE SUBSCRIBER ${FLOW} ${id}`)
   b = await new TestAgent(wb!).start()
   t.teardown(() => b.close())
-  const s = await eventually(b, () => {
-    const found = b.kernel.resources.get('Subscription', id)
-    return found?.status.phase === 'revoked' ? found : undefined
-  }, 'revoked')
+  const s = await eventually(
+    b,
+    () => {
+      const found = b.kernel.resources.get('Subscription', id)
+      return found?.status.phase === 'revoked' ? found : undefined
+    },
+    'revoked',
+  )
   t.match(s.status.receipt, /^REVOKED the owner ended it at 20/)
   await eventually(b, () => (b.kernel.resources.count('Processor') === 0 ? true : undefined), 'its processor is gone')
 })
@@ -113,12 +143,16 @@ t.test('F8 the subscriber disappears: the feed stops when the lease ends, a mont
   await owner.ok(`CREATE FLOW ${FLOW} VISIBILITY public`)
   const id = idOf((await (await b.login(t)).ok(`SUBSCRIBE ${FLOW} LOCAL ${LOCAL}`)).lines[0])
   await b.close()
-  const phase = (p: string) => eventually(a, () => (a.kernel.resources.get('Subscriber', id)?.status.phase === p ? true : undefined), p)
+  const phase = (p: string) =>
+    eventually(a, () => (a.kernel.resources.get('Subscriber', id)?.status.phase === p ? true : undefined), p)
   clock.turn(6 * DAY)
   t.equal(a.kernel.resources.get('Subscriber', id)?.status.phase, 'ready')
   clock.turn(1.1 * DAY)
   await phase('stopped')
-  t.ok(await a.kernel.positions.get(a.kernel.resources.get('Subscriber', id)!.uid, { signal: AbortSignal.timeout(1000) }), 'the position is kept')
+  t.ok(
+    await a.kernel.positions.get(a.kernel.resources.get('Subscriber', id)!.uid, { signal: AbortSignal.timeout(1000) }),
+    'the position is kept',
+  )
   clock.turn(31 * DAY)
   await phase('gone')
   clock.turn(61 * DAY)
@@ -140,7 +174,7 @@ t.test('a stopped subscription goes on renewing the lease, with STOP', async t =
   t.equal(a.kernel.resources.get('Subscriber', id)?.status.phase, 'stopped', 'renewing does not start it')
 })
 
-t.test('F7 the subscriber\'s disk restored from yesterday: both sides agree again', async t => {
+t.test("F7 the subscriber's disk restored from yesterday: both sides agree again", async t => {
   const { a, b } = await pair(t)
   const owner = await a.login(t)
   await owner.ok(`CREATE FLOW ${FLOW} VISIBILITY public`)
@@ -149,11 +183,20 @@ t.test('F7 the subscriber\'s disk restored from yesterday: both sides agree agai
   await user.ok(`STOP SUBSCRIPTION ${id}`)
   await user.ok(`RESUME SUBSCRIPTION ${id}`)
   // As if the disk were of before the STOP: the wish of then is asked again.
-  await b.kernel.resources.update('Subscription', id, s => ({ spec: { ...s.spec, wish: 1 }, status: { ...s.status, agreed: 0 } }), { signal: AbortSignal.timeout(5000) })
-  await eventually(b, () => {
-    const s = b.kernel.resources.get('Subscription', id)
-    return s && s.spec.wish > 3 && s.status.agreed === s.spec.wish && s.status.phase === 'active' ? true : undefined
-  }, 'over STALE to a higher generation')
+  await b.kernel.resources.update(
+    'Subscription',
+    id,
+    s => ({ spec: { ...s.spec, wish: 1 }, status: { ...s.status, agreed: 0 } }),
+    { signal: AbortSignal.timeout(5000) },
+  )
+  await eventually(
+    b,
+    () => {
+      const s = b.kernel.resources.get('Subscription', id)
+      return s && s.spec.wish > 3 && s.status.agreed === s.spec.wish && s.status.phase === 'active' ? true : undefined
+    },
+    'over STALE to a higher generation',
+  )
   await owner.write(FLOW, 'still here')
   t.same(await user.follow(LOCAL, 1, { from: { at: 'earliest' } }), ['still here'])
 })
@@ -175,10 +218,14 @@ t.test('F18 the source flow deleted and made again: 410, and a new subscription'
   const user = await b.login(t)
   const id = idOf((await user.ok(`SUBSCRIBE ${FLOW} LOCAL ${LOCAL}`)).lines[0])
   await owner.ok(`DELETE FLOW ${FLOW}`)
-  const s = await eventually(b, () => {
-    const found = b.kernel.resources.get('Subscription', id)
-    return found?.status.phase === 'revoked' ? found : undefined
-  }, 'ended')
+  const s = await eventually(
+    b,
+    () => {
+      const found = b.kernel.resources.get('Subscription', id)
+      return found?.status.phase === 'revoked' ? found : undefined
+    },
+    'ended',
+  )
   t.match(s.status.error, /^GONE /)
   await owner.ok(`CREATE FLOW ${FLOW} VISIBILITY public`)
   const again = idOf((await user.ok(`SUBSCRIBE ${FLOW} LOCAL ${LOCAL}`)).lines[0])

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto'
-import { connect } from 'node:net'
 import { once } from 'node:events'
+import { connect } from 'node:net'
 import { FnapConnection, scram } from '@fnaa/client'
 import { formatCommand, mintId } from '@fnaa/protocol'
 import t from 'tap'
@@ -16,7 +16,8 @@ async function asAgent(b: TestAgent, line: string) {
   const c = { signal: AbortSignal.timeout(20_000) }
   return b.kernel.peers.request(await b.kernel.peers.find(FLOW, c), line, c)
 }
-const wish = (o: object) => formatCommand('SUBSCRIBE', { flow: FLOW }, { accept: ['fnap'], format: 'json', gen: 1, ...o })
+const wish = (o: object) =>
+  formatCommand('SUBSCRIBE', { flow: FLOW }, { accept: ['fnap'], format: 'json', gen: 1, ...o })
 
 t.test('two agents', async t => {
   const { a, b } = await pair(t)
@@ -31,7 +32,18 @@ t.test('two agents', async t => {
     t.equal(first.kind, 'data')
     const before = a.kernel.resources.get('Subscriber', mine)
     const c = { signal: AbortSignal.timeout(5000) }
-    const stolen = { flow: FLOW, direction: 'in' as const, id: mine, generation: 2, peer: 'evil.test', for: 'evil.test', from: { at: 'latest' as const }, mode: 'auto' as const, accept: ['fnap'], rotate: false }
+    const stolen = {
+      flow: FLOW,
+      direction: 'in' as const,
+      id: mine,
+      generation: 2,
+      peer: 'evil.test',
+      for: 'evil.test',
+      from: { at: 'latest' as const },
+      mode: 'auto' as const,
+      accept: ['fnap'],
+      rotate: false,
+    }
     await refused(t, a.kernel.provider.agree(stolen, c.signal), 'CONFLICT')
     await refused(t, a.kernel.provider.end({ peer: 'evil.test', flow: FLOW, id: mine }, c.signal), 'CONFLICT')
     await refused(t, a.kernel.provider.stop({ peer: 'evil.test', id: mine, generation: 9 }, c.signal), 'CONFLICT')
@@ -45,18 +57,40 @@ t.test('two agents', async t => {
   await t.test('H6 flow, direction and FOR of an ID never change; a lower GEN is stale; GEN is a number', async t => {
     const mine = id()
     await asAgent(b, wish({ id: mine, for: 'test@emiliano.test', gen: 9 }))
-    const other = formatCommand('SUBSCRIBE', { flow: 'other.flows.unix.test' }, { accept: ['fnap'], id: mine, gen: 10, for: 'test@emiliano.test' })
+    const other = formatCommand(
+      'SUBSCRIBE',
+      { flow: 'other.flows.unix.test' },
+      { accept: ['fnap'], id: mine, gen: 10, for: 'test@emiliano.test' },
+    )
     t.match(await asAgent(b, other), { symbol: 'CONFLICT' })
     t.match(await asAgent(b, wish({ id: mine, for: 'other@emiliano.test', gen: 10 })), { symbol: 'CONFLICT' })
-    t.match(await asAgent(b, formatCommand('PUBLISH', { flow: FLOW }, { accept: ['fnap'], id: mine, gen: 10, for: 'test@emiliano.test' })), { symbol: 'CONFLICT' })
+    t.match(
+      await asAgent(
+        b,
+        formatCommand('PUBLISH', { flow: FLOW }, { accept: ['fnap'], id: mine, gen: 10, for: 'test@emiliano.test' }),
+      ),
+      { symbol: 'CONFLICT' },
+    )
     t.match(await asAgent(b, wish({ id: mine, for: 'test@emiliano.test', gen: 8 })), { symbol: 'STALE', text: '9' })
-    t.match(await asAgent(b, wish({ id: mine, for: 'test@emiliano.test', gen: 9, mode: 'fnap' })), { symbol: 'STALE' }, 'another wish under an equal GEN')
+    t.match(
+      await asAgent(b, wish({ id: mine, for: 'test@emiliano.test', gen: 9, mode: 'fnap' })),
+      { symbol: 'STALE' },
+      'another wish under an equal GEN',
+    )
     t.match(await asAgent(b, wish({ id: mine, for: 'test@emiliano.test', gen: 10 })), { kind: 'data' })
     t.match(await asAgent(b, `SUBSCRIBE ${FLOW} ID ${id()} GEN 1234567890123456 ACCEPT fnap`), { code: 400 })
   })
 
   await t.test('H5 FOR is one user of the domain; no strong right for everyone', async t => {
-    for (const bad of ['*', '*@emiliano.test', 'alice@evil.test', 'a b@emiliano.test', 'emiliano.test', `${'x'.repeat(65)}@emiliano.test`, 'ali!ce@emiliano.test']) {
+    for (const bad of [
+      '*',
+      '*@emiliano.test',
+      'alice@evil.test',
+      'a b@emiliano.test',
+      'emiliano.test',
+      `${'x'.repeat(65)}@emiliano.test`,
+      'ali!ce@emiliano.test',
+    ]) {
       const reply = await asAgent(b, `SUBSCRIBE ${FLOW} ID ${id()} GEN 1 ACCEPT fnap FOR ${bad.replace(' ', '')}`)
       if (bad !== 'a b@emiliano.test') t.equal(reply.kind, 'error', bad)
     }
@@ -69,7 +103,10 @@ t.test('two agents', async t => {
   await t.test('H3 an issued login reads its one endpoint and nothing else, inside TLS', async t => {
     const mine = id()
     const reply = await asAgent(b, wish({ id: mine, for: 'test@emiliano.test', from: { at: 'earliest' } }))
-    const agreement = JSON.parse(reply.lines[0]!) as { credential: { values: { user: string; password: string } }; tls: { servername: string; ca: string } }
+    const agreement = JSON.parse(reply.lines[0]!) as {
+      credential: { values: { user: string; password: string } }
+      tls: { servername: string; ca: string }
+    }
     const { user, password } = agreement.credential.values
     const open = async () => {
       const socket = connect(a.port, '127.0.0.1')
@@ -77,26 +114,51 @@ t.test('two agents', async t => {
       return FnapConnection.connect(socket)
     }
     const clear = await open()
-    await t.rejects(clear.authenticate('SCRAM-SHA-256', scram({ user, password, mechanism: 'SCRAM-SHA-256', peer: clear.peerInfo(), offered: [] })), 'not in clear')
+    await t.rejects(
+      clear.authenticate(
+        'SCRAM-SHA-256',
+        scram({ user, password, mechanism: 'SCRAM-SHA-256', peer: clear.peerInfo(), offered: [] }),
+      ),
+      'not in clear',
+    )
     clear.destroy()
     const s = await open()
     t.teardown(() => s.destroy())
     await s.starttls({ servername: agreement.tls.servername, ca: agreement.tls.ca })
-    await s.authenticate('SCRAM-SHA-256-PLUS', scram({ user, password, mechanism: 'SCRAM-SHA-256-PLUS', peer: s.peerInfo(), offered: [] }))
-    for (const line of [`READ FLOW ${FLOW}`, 'READ FLOW other.flows.unix.test', 'READ FLOW secret.flows.unix.test', 'GET FLOWS', 'GET SUBSCRIPTIONS', `SUBSCRIBE ${FLOW} ID ${id()} GEN 1 ACCEPT fnap`, `NOTIFY ${mine}`, `GET GRANTS`]) {
+    await s.authenticate(
+      'SCRAM-SHA-256-PLUS',
+      scram({ user, password, mechanism: 'SCRAM-SHA-256-PLUS', peer: s.peerInfo(), offered: [] }),
+    )
+    for (const line of [
+      `READ FLOW ${FLOW}`,
+      'READ FLOW other.flows.unix.test',
+      'READ FLOW secret.flows.unix.test',
+      'GET FLOWS',
+      'GET SUBSCRIPTIONS',
+      `SUBSCRIBE ${FLOW} ID ${id()} GEN 1 ACCEPT fnap`,
+      `NOTIFY ${mine}`,
+      `GET GRANTS`,
+    ]) {
       t.match(await s.command(line), { code: 403 }, line)
     }
-    for (const line of ['CAPABILITIES', 'HELP NOOP', 'WHOAMI', 'NOOP']) t.not((await s.command(line)).kind, 'error', line)
+    for (const line of ['CAPABILITIES', 'HELP NOOP', 'WHOAMI', 'NOOP'])
+      t.not((await s.command(line)).kind, 'error', line)
     t.equal((await s.command(`READ FLOW ${mine}.${FLOW}`)).kind, 'data')
     await t.rejects(s.write(`WRITE FLOW ${mine}.${FLOW}`), /403 DENIED/)
   })
 
   await t.test('H3 ROTATE gives a second credential; the first ends after its ten minutes', async t => {
     const mine = id()
-    const first = JSON.parse((await asAgent(b, wish({ id: mine, for: 'test@emiliano.test' }))).lines[0]!) as { credential: { values: { user: string } } }
-    const again = JSON.parse((await asAgent(b, wish({ id: mine, for: 'test@emiliano.test' }))).lines[0]!) as typeof first
+    const first = JSON.parse((await asAgent(b, wish({ id: mine, for: 'test@emiliano.test' }))).lines[0]!) as {
+      credential: { values: { user: string } }
+    }
+    const again = JSON.parse(
+      (await asAgent(b, wish({ id: mine, for: 'test@emiliano.test' }))).lines[0]!,
+    ) as typeof first
     t.same(again.credential, first.credential, 'a repeat returns the same one')
-    const second = JSON.parse((await asAgent(b, wish({ id: mine, for: 'test@emiliano.test', gen: 2, rotate: true }))).lines[0]!) as typeof first
+    const second = JSON.parse(
+      (await asAgent(b, wish({ id: mine, for: 'test@emiliano.test', gen: 2, rotate: true }))).lines[0]!,
+    ) as typeof first
     t.not(second.credential.values.user, first.credential.values.user)
     t.ok(a.kernel.issued.get(first.credential.values.user), 'both are valid')
     t.ok(a.kernel.issued.get(second.credential.values.user))
@@ -104,7 +166,11 @@ t.test('two agents', async t => {
   })
 
   await t.test('H4 a user of another domain is refused, and a domain of our own', async t => {
-    const session = { kernel: a.kernel, peer: { address: '127.0.0.1', tls: null, loopback: true }, gone: new AbortController() } as never
+    const session = {
+      kernel: a.kernel,
+      peer: { address: '127.0.0.1', tls: null, loopback: true },
+      gone: new AbortController(),
+    } as never
     t.match(await admit(session, { type: 'user', principal: 'alice@emiliano.test' }), /no domain of ours/)
     t.match(await admit(session, { type: 'user', principal: 'alice' }), /no domain of ours/)
     t.match(await admit(session, { type: 'domain', principal: 'unix.test', level: 'dnssec' }), /our own/)
@@ -121,7 +187,11 @@ t.test('two agents', async t => {
     const s = a.kernel.resources.get('Subscriber', name)
     t.equal(s?.status.phase, 'revoked', 'REVOKE answers when it is cut')
     t.match(s?.status.cut, { sessions: String, credential: String }, 'with a receipt')
-    await eventually(b, () => (b.kernel.resources.get('Subscription', name)?.status.phase === 'revoked' ? true : undefined), 'revoked at the subscriber')
+    await eventually(
+      b,
+      () => (b.kernel.resources.get('Subscription', name)?.status.phase === 'revoked' ? true : undefined),
+      'revoked at the subscriber',
+    )
     t.match(await owner.say('REVOKE read ON FLOW granted.flows.unix.test FROM *@emiliano.test'), { symbol: 'NOTFOUND' })
 
     await owner.ok('CREATE FLOW open.flows.unix.test VISIBILITY public')
@@ -133,14 +203,26 @@ t.test('two agents', async t => {
     await a.addUser('bob', 'a long password')
     const bob = await Raw.open(t, a.port)
     await bob.login('bob', 'a long password')
-    const sasl = a.kernel.loaded.find(l => l.plugin.id === 'auth-sasl')!.service as never as { admin: { name: string; run(a: string[], i: object, c: object): Promise<unknown> }[] }
-    await sasl.admin.find(x => x.name === 'user passwd')!.run(['bob'], { password: 'another long one' }, { signal: AbortSignal.timeout(5000) })
+    const sasl = a.kernel.loaded.find(l => l.plugin.id === 'auth-sasl')!.service as never as {
+      admin: { name: string; run(a: string[], i: object, c: object): Promise<unknown> }[]
+    }
+    await sasl.admin
+      .find(x => x.name === 'user passwd')!
+      .run(['bob'], { password: 'another long one' }, { signal: AbortSignal.timeout(5000) })
     t.match(await bob.rest(), /^421 CLOSING/, 'the session of an account whose password changed is cut')
   })
 
   await t.test('H9 requests without a grant are bounded; the tombstone of an unknown ID is short', async t => {
     await owner.ok('CREATE FLOW ask.flows.unix.test REQUESTS yes')
-    const ask = (n: string) => asAgent(b, formatCommand('SUBSCRIBE', { flow: 'ask.flows.unix.test' }, { id: n, gen: 1, accept: ['fnap'], for: 'test@emiliano.test', reason: 'please' }))
+    const ask = (n: string) =>
+      asAgent(
+        b,
+        formatCommand(
+          'SUBSCRIBE',
+          { flow: 'ask.flows.unix.test' },
+          { id: n, gen: 1, accept: ['fnap'], for: 'test@emiliano.test', reason: 'please' },
+        ),
+      )
     const ids = [id(), id(), id()]
     for (const n of ids) t.equal((await ask(n)).kind, 'pending')
     t.match(await ask(id()), { code: 429, symbol: 'QUOTA' }, 'three open requests a flow')
@@ -168,7 +250,7 @@ t.test('two agents', async t => {
     t.match(await user.say(`READ FLOW ${FLOW}`), { symbol: 'NOTFOUND' }, 'READ is not relayed')
   })
 
-  await t.test('H11 a private alias is its user\'s alone, and no source', async t => {
+  await t.test("H11 a private alias is its user's alone, and no source", async t => {
     const user = await b.login(t)
     await b.addUser('carol', 'carols password')
     const carol = await b.login(t, 'carol', 'carols password')
@@ -178,8 +260,16 @@ t.test('two agents', async t => {
     t.same(await user.follow(`emiliano.test-${FLOW}`, 1, { from: { at: 'earliest' } }), ['aliased'])
     t.match((await user.ok(`DESCRIBE FLOW emiliano.test-${FLOW} FULL`)).lines.join(' '), /alias=yes/)
     t.equal((await carol.say(`READ FLOW emiliano.test-${FLOW}`)).symbol, 'NOTFOUND')
-    t.equal((await user.say(`SUBSCRIBE emiliano.test-${FLOW} LOCAL x.flows.emiliano.test`)).kind, 'error', 'never the source of SUBSCRIBE')
-    t.equal((await user.say(`GRANT read ON FLOW emiliano.test-${FLOW} TO *@unix.test`)).symbol, 'NOTFOUND', 'never in GRANT')
+    t.equal(
+      (await user.say(`SUBSCRIBE emiliano.test-${FLOW} LOCAL x.flows.emiliano.test`)).kind,
+      'error',
+      'never the source of SUBSCRIBE',
+    )
+    t.equal(
+      (await user.say(`GRANT read ON FLOW emiliano.test-${FLOW} TO *@unix.test`)).symbol,
+      'NOTFOUND',
+      'never in GRANT',
+    )
     await user.ok(`UNSUBSCRIBE emiliano.test-${FLOW}`)
     t.equal((await user.say(`READ FLOW emiliano.test-${FLOW}`)).symbol, 'NOTFOUND')
   })
@@ -191,8 +281,20 @@ t.test('private by default: what may not be seen answers as what does not exist'
   await a.addUser('eve', 'eves password')
   const eve = await a.login(t, 'eve', 'eves password')
   await owner.ok('CREATE FLOW secret.flows.unix.test')
-  for (const line of ['DESCRIBE FLOW %', 'READ FLOW %', 'GET SUBSCRIBERS %', 'UPDATE FLOW % VISIBILITY public', 'DELETE FLOW %', 'SUBSCRIBE % LOCAL x.y.z', 'ACCESS FLOW % READ', 'GRANT read ON FLOW % TO eve@unix.test']) {
-    const [hidden, absent] = [await eve.say(line.replace('%', 'secret.flows.unix.test')), await eve.say(line.replace('%', 'absent.flows.unix.test'))]
+  for (const line of [
+    'DESCRIBE FLOW %',
+    'READ FLOW %',
+    'GET SUBSCRIBERS %',
+    'UPDATE FLOW % VISIBILITY public',
+    'DELETE FLOW %',
+    'SUBSCRIBE % LOCAL x.y.z',
+    'ACCESS FLOW % READ',
+    'GRANT read ON FLOW % TO eve@unix.test',
+  ]) {
+    const [hidden, absent] = [
+      await eve.say(line.replace('%', 'secret.flows.unix.test')),
+      await eve.say(line.replace('%', 'absent.flows.unix.test')),
+    ]
     t.same([hidden.code, hidden.symbol, hidden.text], [absent.code, absent.symbol, absent.text], line)
     t.equal(hidden.code, 404)
   }

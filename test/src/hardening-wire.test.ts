@@ -24,7 +24,9 @@ const loggedIn = async () => {
 t.test('H25 a browser: closed without a reply, and nothing of it runs', async t => {
   const r = await raw()
   await r.line()
-  r.send('POST / HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\nAUTHENTICATE PLAIN AHRlc3QAdGVzdA==\r\nDELETE FLOW time.flows.unix.test\r\n')
+  r.send(
+    'POST / HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\nAUTHENTICATE PLAIN AHRlc3QAdGVzdA==\r\nDELETE FLOW time.flows.unix.test\r\n',
+  )
   t.equal(await r.rest(), '')
   t.equal((await owner.ok(`DESCRIBE FLOW ${FLOW}`)).lines.length, 4)
 })
@@ -52,7 +54,12 @@ t.test('H25 nothing may stand behind AUTHENTICATE or its answer', async t => {
 })
 
 t.test('H26 the events of a refused WRITE never run as commands', async t => {
-  for (const line of ['WRITE FLOW absent.flows.unix.test', 'WRITE FLOW', 'WRITE FLOW time.flows.unix.test NOSUCH x', 'WRITE FLOW absent.flows.unix.test FORMAT BATCH']) {
+  for (const line of [
+    'WRITE FLOW absent.flows.unix.test',
+    'WRITE FLOW',
+    'WRITE FLOW time.flows.unix.test NOSUCH x',
+    'WRITE FLOW absent.flows.unix.test FORMAT BATCH',
+  ]) {
     for (const together of [true, false]) {
       const r = await loggedIn()
       if (together) r.send(`${line}\r\nDELETE FLOW ${FLOW}\r\n.\r\n`)
@@ -118,7 +125,8 @@ t.test('H29 a cursor moves only by a line that comes after the reply', async t =
   const read = 'READ FLOW cursor.flows.unix.test FROM CURSOR mine'
   const data = async () => {
     const lines: string[] = []
-    for (let line = await r.line(); line !== '220 OK'; line = await r.line()) if (line !== '220 DATA') lines.push((JSON.parse(line) as { data: string }).data)
+    for (let line = await r.line(); line !== '220 OK'; line = await r.line())
+      if (line !== '220 DATA') lines.push((JSON.parse(line) as { data: string }).data)
     return lines
   }
   r.send(`${read}\r\n${read}\r\n${read}\r\n`)
@@ -139,7 +147,10 @@ t.test('H30 a quoted word is never a keyword', async t => {
   t.match(await owner.say(`CREATE FLOW x.flows.unix.test TITLE "a" "VISIBILITY" public`), { code: 400 })
   const made = await owner.ok('CREATE FLOW q.flows.unix.test TITLE "VISIBILITY public"')
   t.equal(made.kind, 'ok')
-  t.match((await owner.ok('DESCRIBE FLOW q.flows.unix.test FULL')).lines.join(' '), /visibility=private .*title=VISIBILITY%20public/)
+  t.match(
+    (await owner.ok('DESCRIBE FLOW q.flows.unix.test FULL')).lines.join(' '),
+    /visibility=private .*title=VISIBILITY%20public/,
+  )
 })
 
 t.test('H31 a frame of 4 GiB is refused on its length; a long text too', async t => {
@@ -149,8 +160,14 @@ t.test('H31 a frame of 4 GiB is refused on its length; a long text too', async t
   r.send(Buffer.from([0xff, 0xff, 0xff, 0xff, 0x44]))
   await r.rest()
   t.ok(r.closed)
-  t.match(await owner.say(`CREATE FLOW y.flows.unix.test TITLE "${'x'.repeat(1025)}"`), { code: 400, symbol: 'BADVALUE' })
-  t.match((await owner.ok('CAPABILITIES')).lines.at(-1), /^limits=line:4096,auth:12288,frame:\d+,event:\d+,body:\d+,text:1024$/)
+  t.match(await owner.say(`CREATE FLOW y.flows.unix.test TITLE "${'x'.repeat(1025)}"`), {
+    code: 400,
+    symbol: 'BADVALUE',
+  })
+  t.match(
+    (await owner.ok('CAPABILITIES')).lines.at(-1),
+    /^limits=line:4096,auth:12288,frame:\d+,event:\d+,body:\d+,text:1024$/,
+  )
 })
 
 t.test('H32 time stamps of the year 3000 or 1970 are clamped', async t => {
@@ -189,7 +206,19 @@ t.test('H33 the audit says who got which right, and no secret', async t => {
 })
 
 t.test('smuggling: a line ends with CRLF and nothing else', async t => {
-  for (const bad of ['NOOP\n', 'NOOP\rNOOP\r\n', 'NO\0OP\r\n', '\nNOOP\r\n', 'NOOP\n\r\n', 'NOOP\r\r\n', '\n.\n', '\r.\r', '\r\n.\n', '\n.\r\n', '\0.\r\n']) {
+  for (const bad of [
+    'NOOP\n',
+    'NOOP\rNOOP\r\n',
+    'NO\0OP\r\n',
+    '\nNOOP\r\n',
+    'NOOP\n\r\n',
+    'NOOP\r\r\n',
+    '\n.\n',
+    '\r.\r',
+    '\r\n.\n',
+    '\n.\r\n',
+    '\0.\r\n',
+  ]) {
     const r = await loggedIn()
     r.send(`${bad}WHOAMI\r\n`)
     const said = await r.rest()

@@ -25,14 +25,39 @@ t.setTimeout(300_000)
 t.test(`random bytes in random chunks, seed ${SEED}`, async t => {
   const a = await single(t)
   const random = new Random(SEED)
-  const words = ['NOOP', 'QUIT', 'AUTHENTICATE PLAIN', 'STARTTLS', 'CAPABILITIES', 'GET FLOWS', 'READ FLOW a.b', 'WRITE FLOW a.b', '"', '\\', '\r\n', '\r', '\n', '\0', ' ', '220 OK', '*', '=', 'é', 'FORMAT BATCH', 'x'.repeat(300)]
+  const words = [
+    'NOOP',
+    'QUIT',
+    'AUTHENTICATE PLAIN',
+    'STARTTLS',
+    'CAPABILITIES',
+    'GET FLOWS',
+    'READ FLOW a.b',
+    'WRITE FLOW a.b',
+    '"',
+    '\\',
+    '\r\n',
+    '\r',
+    '\n',
+    '\0',
+    ' ',
+    '220 OK',
+    '*',
+    '=',
+    'é',
+    'FORMAT BATCH',
+    'x'.repeat(300),
+  ]
   for (let i = 0; i < 300; i++) {
     const socket = connect(a.port, '127.0.0.1').on('error', () => undefined)
     await once(socket, 'connect')
     if (random.next() < 0.5) socket.write('AUTHENTICATE PLAIN\r\n')
     let bytes = Buffer.alloc(0)
     for (let n = random.below(40); n > 0; n--) {
-      const part = random.next() < 0.7 ? Buffer.from(random.pick(words)) : Buffer.from(Array.from({ length: random.below(50) }, () => random.below(256)))
+      const part =
+        random.next() < 0.7
+          ? Buffer.from(random.pick(words))
+          : Buffer.from(Array.from({ length: random.below(50) }, () => random.below(256)))
       bytes = Buffer.concat([bytes, part])
     }
     for (let at = 0; at < bytes.length; ) {
@@ -105,7 +130,9 @@ t.test('10,000 connections from many addresses: nobody falls, memory is bounded'
   const agent = await ProcessAgent.prepare(t, where!, { limits: { unauthenticated: 8000 } })
   await agent.start()
   const before = await anonymous(agent.pid)
-  const crowd = spawn(process.execPath, [CROWD, String(agent.where.port), '10000'], { stdio: ['pipe', 'pipe', 'inherit'] })
+  const crowd = spawn(process.execPath, [CROWD, String(agent.where.port), '10000'], {
+    stdio: ['pipe', 'pipe', 'inherit'],
+  })
   t.teardown(() => crowd.kill('SIGKILL'))
   let said = ''
   crowd.stdout.on('data', d => (said += d))
@@ -170,4 +197,5 @@ t.test('1 GiB against a reader that does not read grows memory by at most 64 MiB
   t.comment(`1 GiB written; memory +${Math.round(grown / MIB)} MiB at the most`)
   t.ok(grown <= 64 * MIB, `${Math.round(grown / MIB)} MiB`)
 })
+
 export type { Socket }

@@ -33,12 +33,22 @@ t.test(`${KILLS} kills under load, seed ${SEED}`, async t => {
   producer.stop()
   await running
   const arrived = await again(b, c => readAll(c, producer.acknowledged))
-  t.comment(`seed ${SEED}: ${JSON.stringify(count)}; ${producer.acknowledged.length} acknowledged, ${arrived.length} arrived`)
+  t.comment(
+    `seed ${SEED}: ${JSON.stringify(count)}; ${producer.acknowledged.length} acknowledged, ${arrived.length} arrived`,
+  )
   const seen = new Set(arrived)
-  t.same(producer.acknowledged.filter(e => !seen.has(e)), [], 'no acknowledged event is lost')
+  t.same(
+    producer.acknowledged.filter(e => !seen.has(e)),
+    [],
+    'no acknowledged event is lost',
+  )
   for (const key of KEYS) {
     const first = [...new Set(arrived.filter(e => e.startsWith(key)))].map(e => Number(e.slice(1)))
-    t.same(first, [...first].sort((x, y) => x - y), `order of key ${key}`)
+    t.same(
+      first,
+      [...first].sort((x, y) => x - y),
+      `order of key ${key}`,
+    )
   }
   t.ok(replays(arrived) <= KILLS * 2, `${replays(arrived)} replays after ${KILLS} kills: nobody else wrote`)
 })

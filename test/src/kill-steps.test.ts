@@ -1,9 +1,9 @@
 import t from 'tap'
 import { STEPS } from '../../core/dist/resources/steps.js'
+import type { Client } from './support/agents.js'
 import { places } from './support/agents.js'
 import { ProcessAgent } from './support/process.js'
 import { Random, seedOf } from './support/random.js'
-import type { Client } from './support/agents.js'
 
 // Kill -9 at every step of CREATE FLOW, SUBSCRIBE, UNSUBSCRIBE, DELETE FLOW. After the restart nothing is half-made, nothing
 // lost, and the command that the client repeats ends well. `npm run test:kill -- --kills N --seed S` runs more of them.
@@ -60,7 +60,8 @@ async function untilDone(agent: ProcessAgent, from: Client, line: string, done: 
     try {
       const reply = await client.say(line)
       if (reply.kind !== 'error' || done.includes(reply.symbol ?? '')) return client
-      if (!reply.temporary && reply.symbol !== 'BUSY') throw new Error(`${line}: ${reply.code} ${reply.symbol} ${reply.text}`)
+      if (!reply.temporary && reply.symbol !== 'BUSY')
+        throw new Error(`${line}: ${reply.code} ${reply.symbol} ${reply.text}`)
       if (reply.code === 421) client = await restart(agent)
     } catch (e) {
       if (/: 4\d\d /.test((e as Error).message)) throw e
@@ -78,7 +79,13 @@ async function restart(agent: ProcessAgent): Promise<Client> {
 }
 
 /** What is acknowledged at the source arrives in the local flow, whatever dies. */
-async function eventsPass(t: Tap.Test, agent: ProcessAgent, from: Client, written: string[], round: number): Promise<Client> {
+async function eventsPass(
+  t: Tap.Test,
+  agent: ProcessAgent,
+  from: Client,
+  written: string[],
+  round: number,
+): Promise<Client> {
   let client = from
   for (let tries = 0; tries < 10; tries++) {
     try {

@@ -32,11 +32,19 @@ t.test('a flow of another organisation, found by its name alone', async t => {
   await t.test('the owner cuts the subscriber off: it shows, and nothing passes', async t => {
     const [id] = /[a-z2-7]{26}/.exec(sub.lines[0]!)!
     await owner.ok(`REMOVE SUBSCRIBER time.flows.unix.test ${id}`)
-    await eventually(b, () => (b.kernel.resources.get('Subscription', id)?.status.phase === 'revoked' ? true : undefined), 'revoked')
+    await eventually(
+      b,
+      () => (b.kernel.resources.get('Subscription', id)?.status.phase === 'revoked' ? true : undefined),
+      'revoked',
+    )
     t.match((await user.ok(`DESCRIBE SUBSCRIPTION ${id}`)).lines.join('\n'), /phase=revoked[\s\S]*receipt=REVOKED/)
     await owner.write('time.flows.unix.test', 'six')
     t.equal((await user.read('time.flows.emiliano.test')).length, 5)
-    t.match(await user.say('SUBSCRIBE time.flows.unix.test LOCAL time.flows.emiliano.test'), { symbol: 'NOTFOUND' }, 'who was removed is barred')
+    t.match(
+      await user.say('SUBSCRIBE time.flows.unix.test LOCAL time.flows.emiliano.test'),
+      { symbol: 'NOTFOUND' },
+      'who was removed is barred',
+    )
   })
 
   await t.test('unsubscribe leaves the local flow and its events', async t => {

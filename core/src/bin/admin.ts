@@ -1,10 +1,10 @@
 import { createInterface } from 'node:readline/promises'
 import { Writable } from 'node:stream'
-import type { AnyPlugin } from '../contract/plugin.js'
 import { loadConfig } from '../config/load.js'
 import { validate } from '../config/validate.js'
+import type { AnyPlugin } from '../contract/plugin.js'
 import { offline } from '../offline.js'
-import { adminCommands, type AdminRequest, askAgent, runAdmin } from '../server/admin-socket.js'
+import { type AdminRequest, adminCommands, askAgent, runAdmin } from '../server/admin-socket.js'
 
 const WITH_PASSWORD: ReadonlySet<string> = new Set(['user add', 'user passwd'])
 

@@ -19,7 +19,10 @@ export async function main(args: readonly string[]): Promise<number> {
     .version('0.1.0', '-V, --version')
     .exitOverride()
     .showSuggestionAfterError()
-    .addHelpText('after', `\nExit codes: 0 done, 1 failed, 2 wrong usage or wrong config.\n\nExamples:\n  fnaad --config fnaad.config.ts      run an agent\n  fnaad check                         say what is wrong with the config, without starting\n  fnaad user add alice                make a user; the password is asked for, or read from standard input\n  fnaad dev                           two participants on this machine, exchanging events`)
+    .addHelpText(
+      'after',
+      `\nExit codes: 0 done, 1 failed, 2 wrong usage or wrong config.\n\nExamples:\n  fnaad --config fnaad.config.ts      run an agent\n  fnaad check                         say what is wrong with the config, without starting\n  fnaad user add alice                make a user; the password is asked for, or read from standard input\n  fnaad dev                           two participants on this machine, exchanging events`,
+    )
   program.action(set(async () => (await import('./run-agent.js')).runAgent(program.opts()['config'] as string)))
   program
     .command('run')
@@ -38,9 +41,18 @@ export async function main(args: readonly string[]): Promise<number> {
     .option('--fresh', 'begin without the state of the last time')
     .option('--empty', 'no flow, no subscription')
     .option('--json', 'one line of JSON when all is active, and nothing else on standard output')
-  dev.action(set(async () => (await import('../dev/dev.js')).dev({ ...dev.opts(), config: program.opts()['config'] as string })))
-  for (const [noun, verbs] of [['user', 'add|list|remove|passwd'], ['key', 'init|show|rotate|revoke']] as const) {
-    const admin = program.command(`${noun} <${verbs}> [args...]`).description(`${noun === 'user' ? "this participant's users" : "the keys that prove this participant's domains"}: ${verbs}`)
+  dev.action(
+    set(async () => (await import('../dev/dev.js')).dev({ ...dev.opts(), config: program.opts()['config'] as string })),
+  )
+  for (const [noun, verbs] of [
+    ['user', 'add|list|remove|passwd'],
+    ['key', 'init|show|rotate|revoke'],
+  ] as const) {
+    const admin = program
+      .command(`${noun} <${verbs}> [args...]`)
+      .description(
+        `${noun === 'user' ? "this participant's users" : "the keys that prove this participant's domains"}: ${verbs}`,
+      )
     admin.action(async (verb: string, rest: string[]) => {
       code = await (await import('./admin.js')).admin(program.opts()['config'] as string, `${noun} ${verb}`, rest)
     })
@@ -59,6 +71,7 @@ export function report(e: unknown): number {
   const message = e instanceof Error ? e.message : String(e)
   process.stderr.write(`${message.startsWith('error') ? '' : 'error: '}${message}\n`)
   if (e instanceof ConfigError || isFna(e, 'FNA_ERR_CONFIG')) return EXIT.usage
-  if (!isFna(e) && e instanceof Error && e.stack) process.stderr.write(`${e.stack.split('\n').slice(1, 4).join('\n')}\n`)
+  if (!isFna(e) && e instanceof Error && e.stack)
+    process.stderr.write(`${e.stack.split('\n').slice(1, 4).join('\n')}\n`)
   return EXIT.failed
 }

@@ -23,7 +23,13 @@ export const getAccess: Handler = {
     const name = (command.args as Words)['flow'] as string | undefined
     const mine = cx.kernel.resources.by('Access', 'who', me).filter(a => name === undefined || a.spec.flow === name)
     return list(
-      mine.map(a => item([['access', a.spec.label], ['flow', a.spec.flow], ['right', a.spec.right]])),
+      mine.map(a =>
+        item([
+          ['access', a.spec.label],
+          ['flow', a.spec.flow],
+          ['right', a.spec.right],
+        ]),
+      ),
       command.options,
     )
   },
@@ -33,7 +39,9 @@ export const removeAccess: Handler = {
   id: 'REMOVE ACCESS',
   run: async (cx, command) => {
     const { flow: name, label } = command.args as Words
-    const mine = cx.kernel.resources.by('Access', 'who', cx.subject.principals[0]!).find(a => a.spec.flow === name && a.spec.label === label)
+    const mine = cx.kernel.resources
+      .by('Access', 'who', cx.subject.principals[0]!)
+      .find(a => a.spec.flow === name && a.spec.label === label)
     if (!mine) throw fnapError('NOTFOUND', 'you have no access of that label to the flow')
     await cx.kernel.resources.delete('Access', mine.name, cx.call, mine.uid)
     return `220 OK ${label}`

@@ -1,9 +1,9 @@
 import { decodeBase64, fnapError, LIMITS } from '@fnaa/protocol'
 import type { AuthStep, Exchange, Identity } from '../contract/auth.js'
 import { deadline } from '../host/guard.js'
+import { admit } from '../server/admit.js'
 import { allowed } from '../server/mechanisms.js'
 import type { Session } from '../server/session.js'
-import { admit } from '../server/admit.js'
 import type { Handler, Words } from './command.js'
 
 const STEP_MS = 10_000
@@ -74,7 +74,11 @@ async function accept(session: Session, identity: Identity, data: Uint8Array | u
   if (refused !== null) return reject(session, refused)
   session.step('sHello')
   session.step('sAuthOk')
-  session.send(data === undefined || data.length === 0 ? '220 Authenticated\r\n' : `220 Authenticated ${Buffer.from(data).toString('base64')}\r\n`)
+  session.send(
+    data === undefined || data.length === 0
+      ? '220 Authenticated\r\n'
+      : `220 Authenticated ${Buffer.from(data).toString('base64')}\r\n`,
+  )
 }
 
 function reject(session: Session, why: string): void {

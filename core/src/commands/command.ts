@@ -20,6 +20,7 @@ export interface Handler {
   run(cx: Context, command: Command): Result | Promise<Result>
 }
 /** Options and arguments with the types that the grammar gave them. */
+// biome-ignore lint/suspicious/noExplicitAny: the grammar has checked each value's type; a cast at every use would say no more
 export type Words = Readonly<Record<string, any>>
 
 /** Seconds that a command waits for its outcome (verbs). */

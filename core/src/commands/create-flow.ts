@@ -1,11 +1,11 @@
-import { fnapError, isEndpointLike } from './names.js'
 import type { FlowSpec } from '../contract/kinds.js'
 import type { Resource } from '../contract/store.js'
+import { aliasOf, isAlias } from '../names/names.js'
 import { condition, isTrue, same } from '../resources/conditions.js'
 import { step } from '../resources/steps.js'
-import { isAlias, aliasOf } from '../names/names.js'
 import { about } from './about.js'
 import { type Context, type Handler, managedNamespaceOf, patience, timeout, user, type Words } from './command.js'
+import { fnapError, isEndpointLike } from './names.js'
 
 const WEEK_MS = 604_800_000
 
@@ -64,7 +64,10 @@ async function make(cx: Context, name: string, spec: FlowSpec, ns: Resource<'Nam
       throw fnapError('QUOTA', '900 the namespace holds as many flows as its quota allows')
     }
     endAliases(cx, name)
-    await resources.create({ kind: 'Flow', name, spec, finalizers: ['fnaad/queue'], status: { conditions: [] } }, cx.call)
+    await resources.create(
+      { kind: 'Flow', name, spec, finalizers: ['fnaad/queue'], status: { conditions: [] } },
+      cx.call,
+    )
     step('flow.create.stored')
   }
   await ready(cx, name)
@@ -73,12 +76,19 @@ async function make(cx: Context, name: string, spec: FlowSpec, ns: Resource<'Nam
 /** Waits until a flow's queue and names exist. */
 export async function ready(cx: Context, name: string): Promise<void> {
   const { resources } = cx.kernel
-  const outcome = await resources.until('Flow', name, f => {
-    if (!f) return { failed: 'gone' }
-    if (isTrue(f.status, 'Ready', f.generation)) return {}
-    const c = condition(f.status, 'Ready')
-    return c?.status === 'False' && (c.reason === 'QueueExists' || c.reason === 'QueueAbsent') ? { failed: c.reason } : undefined
-  }, patience(cx))
+  const outcome = await resources.until(
+    'Flow',
+    name,
+    f => {
+      if (!f) return { failed: 'gone' }
+      if (isTrue(f.status, 'Ready', f.generation)) return {}
+      const c = condition(f.status, 'Ready')
+      return c?.status === 'False' && (c.reason === 'QueueExists' || c.reason === 'QueueAbsent')
+        ? { failed: c.reason }
+        : undefined
+    },
+    patience(cx),
+  )
   if (!outcome) throw timeout(name)
   if (outcome.failed === undefined) return
   await resources.delete('Flow', name, cx.call)
@@ -92,7 +102,8 @@ export async function ready(cx: Context, name: string): Promise<void> {
 function endAliases(cx: Context, name: string): void {
   for (const f of cx.kernel.resources.list('Flow')) {
     if (!isAlias(f.name) || aliasOf(f.name) !== name) continue
-    for (const s of cx.kernel.resources.by('Subscription', 'local', f.name)) void cx.kernel.resources.delete('Subscription', s.name, cx.call)
+    for (const s of cx.kernel.resources.by('Subscription', 'local', f.name))
+      void cx.kernel.resources.delete('Subscription', s.name, cx.call)
     void cx.kernel.resources.delete('Flow', f.name, cx.call)
   }
 }

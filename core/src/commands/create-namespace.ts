@@ -1,8 +1,7 @@
-import { domainOf } from '../names/names.js'
 import { fnapError } from '@fnaa/protocol'
+import { domainOf, namespaceOf } from '../names/names.js'
 import { about } from './about.js'
 import { administrator, type Handler, managedNamespaceOf, patience, timeout, user, type Words } from './command.js'
-import { namespaceOf } from '../names/names.js'
 
 /** A namespace hosted here. One of its own agent (figure 20) comes with delegation. */
 export const createNamespace: Handler = {
@@ -26,10 +25,21 @@ export const createNamespace: Handler = {
     if (existing) throw fnapError('EXISTS', 'there is a namespace of that name')
     const quota = o['quota'] === undefined ? {} : { quota: o['quota'] }
     await kernel.resources.create(
-      { kind: 'Namespace', name, spec: { owner, broker, zone, ...quota, about: about(o) }, finalizers: ['fnaad/names'], status: { conditions: [] } },
+      {
+        kind: 'Namespace',
+        name,
+        spec: { owner, broker, zone, ...quota, about: about(o) },
+        finalizers: ['fnaad/names'],
+        status: { conditions: [] },
+      },
       cx.call,
     )
-    const done = await kernel.resources.until('Namespace', name, n => (n?.status.conditions.some(c => c.type === 'Ready' && c.status === 'True') ? true : undefined), patience(cx))
+    const done = await kernel.resources.until(
+      'Namespace',
+      name,
+      n => (n?.status.conditions.some(c => c.type === 'Ready' && c.status === 'True') ? true : undefined),
+      patience(cx),
+    )
     if (!done) throw timeout(name)
     return `220 OK ${name}`
   },

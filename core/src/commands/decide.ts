@@ -7,7 +7,8 @@ import { give } from './grant.js'
 function open(cx: Context, id: string): Resource<'Request'> {
   const r = cx.kernel.resources.get('Request', id)
   const f = r && cx.kernel.resources.get('Flow', r.spec.flow)
-  if (!r || !f || !cx.kernel.authorizer.mayFlow(cx.subject, 'manage', f)) throw fnapError('NOTFOUND', 'there is no such request for a flow of yours')
+  if (!r || !f || !cx.kernel.authorizer.mayFlow(cx.subject, 'manage', f))
+    throw fnapError('NOTFOUND', 'there is no such request for a flow of yours')
   need(cx, 'manage', flow(cx, r.spec.flow, { alias: false }))
   if (r.spec.decision !== undefined) throw fnapError('CONFLICT', 'the request has been decided already')
   return r
@@ -31,8 +32,19 @@ export const approve: Handler = {
       request: r.name,
     })
     const decision = { approved: true, by, at: iso(cx.kernel.clock.now()) }
-    await cx.kernel.resources.update('Request', id, n => ({ spec: { ...n.spec, decision }, status: { ...n.status, grant } }), cx.call, r.uid)
-    await cx.kernel.audit.write({ what: 'approve', who: by, on: r.spec.flow, detail: `${rights.join(',')} to ${r.spec.for}` })
+    await cx.kernel.resources.update(
+      'Request',
+      id,
+      n => ({ spec: { ...n.spec, decision }, status: { ...n.status, grant } }),
+      cx.call,
+      r.uid,
+    )
+    await cx.kernel.audit.write({
+      what: 'approve',
+      who: by,
+      on: r.spec.flow,
+      detail: `${rights.join(',')} to ${r.spec.for}`,
+    })
     cx.kernel.peers.hint(r.spec.peer, r.spec.flow, id)
     return `220 OK ${id}`
   },

@@ -16,7 +16,8 @@ export const deleteFlow: Handler = {
       }
       await resources.delete('Flow', f.name, cx.call, f.uid)
       step('flow.delete.marked')
-    } else if (!cx.kernel.authorizer.mayFlow(cx.subject, 'manage', under)) throw fnapError('NOTFOUND', 'there is no such flow here')
+    } else if (!cx.kernel.authorizer.mayFlow(cx.subject, 'manage', under))
+      throw fnapError('NOTFOUND', 'there is no such flow here')
     const gone = await resources.until('Flow', name, n => (n?.deleting === undefined ? true : undefined), patience(cx))
     if (!gone) throw timeout(name)
     return `220 OK ${name}`

@@ -15,7 +15,8 @@ export const describeFlow: Handler = {
     const endpoint = parseEndpointName(name)
     if (endpoint) return describeEndpoint(cx, name, endpoint.id, command.options)
     const mine = cx.subject.type === 'user' && !namespaceOf(cx.kernel.resources, name)
-    if (mine && !isOwn(cx, name)) return cx.kernel.peers.relayDescribe(cx.subject.principals[0]!, name, command.options as Words, cx.call)
+    if (mine && !isOwn(cx, name))
+      return cx.kernel.peers.relayDescribe(cx.subject.principals[0]!, name, command.options as Words, cx.call)
     const f = flow(cx, name)
     const broker = cx.kernel.brokers.of(f)
     const { type, servers, topic } = publicEndpoint(f, broker, cx.kernel.registrar.agent)
@@ -26,7 +27,10 @@ export const describeFlow: Handler = {
       ['server', servers.map(s => `${s.host}:${s.port}`).join(',')],
     ] as const
     const full = (command.options as Words)['full'] || (command.options as Words)['format'] === 'json'
-    return describe(item(full ? [...pairs, ...fullPairs(f)] : pairs, full ? { about: f.spec.about } : {}), command.options)
+    return describe(
+      item(full ? [...pairs, ...fullPairs(f)] : pairs, full ? { about: f.spec.about } : {}),
+      command.options,
+    )
   },
 }
 
@@ -42,7 +46,10 @@ function fullPairs(f: Resource<'Flow'>) {
     ['visibility', f.spec.visibility],
     ['requests', f.spec.requests],
     ['shards', f.spec.queue.shards ?? 1],
-    ['retention', f.spec.queue.retentionMs === undefined ? undefined : `${Math.round(f.spec.queue.retentionMs / 1000)}s`],
+    [
+      'retention',
+      f.spec.queue.retentionMs === undefined ? undefined : `${Math.round(f.spec.queue.retentionMs / 1000)}s`,
+    ],
     ['retention-bytes', f.spec.queue.retentionBytes],
     ['epoch', f.status.epoch],
     ['state', ready?.status === 'True' ? 'ready' : (ready?.reason ?? 'creating')],

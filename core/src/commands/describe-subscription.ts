@@ -16,6 +16,9 @@ export const describeSubscription: Handler = {
     }
     const s = one(cx, id)
     const base = mineItem(cx.kernel, s)
-    return describe(item([...base.pairs, ...minePairs(s)], { for: s.spec.for, origins: s.status.origins }), command.options)
+    return describe(
+      item([...base.pairs, ...minePairs(s)], { for: s.spec.for, origins: s.status.origins }),
+      command.options,
+    )
   },
 }

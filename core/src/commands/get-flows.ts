@@ -21,7 +21,13 @@ export const getFlows: Handler = {
       return scope !== 'subscribed' || fed.has(f.name)
     })
     return list(
-      found.map(f => item([['flow', shown(f.name)]], { namespace: f.spec.namespace, visibility: f.spec.visibility, about: f.spec.about })),
+      found.map(f =>
+        item([['flow', shown(f.name)]], {
+          namespace: f.spec.namespace,
+          visibility: f.spec.visibility,
+          about: f.spec.about,
+        }),
+      ),
       command.options,
     )
   },

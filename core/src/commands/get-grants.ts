@@ -10,11 +10,18 @@ export const getGrants: Handler = {
     const on = ((command.options as Words)['on'] ?? (command.args as Words)['on']) as On | undefined
     const found: Resource<'Grant'>[] = on
       ? cx.kernel.authorizer.grantsOn(managed(cx, on).kind, on.name)
-      : cx.kernel.resources.list('Grant').filter(g => !g.spec.deny && cx.subject.principals.some(p => whoMatches(g.spec.to, p)))
+      : cx.kernel.resources
+          .list('Grant')
+          .filter(g => !g.spec.deny && cx.subject.principals.some(p => whoMatches(g.spec.to, p)))
     return list(
       found.map(g => {
         const l = g.spec.limits
-        const limit = [l?.bytesPerSecond === undefined ? '' : `bytes=${l.bytesPerSecond}`, l?.eventsPerSecond === undefined ? '' : `events=${l.eventsPerSecond}`].filter(Boolean).join(',')
+        const limit = [
+          l?.bytesPerSecond === undefined ? '' : `bytes=${l.bytesPerSecond}`,
+          l?.eventsPerSecond === undefined ? '' : `events=${l.eventsPerSecond}`,
+        ]
+          .filter(Boolean)
+          .join(',')
         return item([
           ['grant', g.name],
           ['on', `${g.spec.on.kind.toLowerCase()}:${g.spec.on.name}`],

@@ -1,5 +1,5 @@
-import type { Kernel } from '../kernel.js'
 import type { Known } from '../federation/wish.js'
+import type { Kernel } from '../kernel.js'
 import { flow, type Handler, item, list, need, type Words } from './command.js'
 
 /** Who reads our flow. */
@@ -12,7 +12,12 @@ export const getSubscribers: Handler = {
     return list(
       found.map((s, i) => {
         const l = cx.kernel.provider.limits(s)
-        const limit = [l.bytesPerSecond === undefined ? '' : `bytes=${l.bytesPerSecond}`, l.eventsPerSecond === undefined ? '' : `events=${l.eventsPerSecond}`].filter(Boolean).join(',')
+        const limit = [
+          l.bytesPerSecond === undefined ? '' : `bytes=${l.bytesPerSecond}`,
+          l.eventsPerSecond === undefined ? '' : `events=${l.eventsPerSecond}`,
+        ]
+          .filter(Boolean)
+          .join(',')
         return item(
           [
             ['subscriber', s.spec.id],

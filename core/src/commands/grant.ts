@@ -29,12 +29,14 @@ export interface Gift {
 export async function give(cx: Context, g: Gift): Promise<string> {
   const { resources, authorizer, clock } = cx.kernel
   const strong = g.rights.some(r => r === 'manage' || r === 'write')
-  if (strong && (g.to === '*' || g.to === 'anonymous')) throw fnapError('BADVALUE', 'manage and write are never granted to * or anonymous')
+  if (strong && (g.to === '*' || g.to === 'anonymous'))
+    throw fnapError('BADVALUE', 'manage and write are never granted to * or anonymous')
   if (g.expires !== undefined && g.expires <= clock.now()) throw fnapError('BADVALUE', 'EXPIRES must lie ahead')
   void authorizer
   for (const bar of resources.list('Grant')) {
     const same = bar.spec.deny === true && bar.spec.on.kind === g.on.kind && bar.spec.on.name === g.on.name
-    if (same && (bar.spec.to === g.to || g.to.endsWith(`@${bar.spec.to.replace(/^\*@/, '')}`))) await resources.delete('Grant', bar.name, cx.call, bar.uid)
+    if (same && (bar.spec.to === g.to || g.to.endsWith(`@${bar.spec.to.replace(/^\*@/, '')}`)))
+      await resources.delete('Grant', bar.name, cx.call, bar.uid)
   }
   const rest = {
     ...(g.expires === undefined ? {} : { expires: iso(g.expires) }),
@@ -60,7 +62,12 @@ export const grant: Handler = {
     const o = command.options as Words
     const on = managed(cx, a['on'] as On)
     const name = await give(cx, { on, to: a['who'], rights: a['rights'], expires: o['expires'], limits: o['limit'] })
-    await cx.kernel.audit.write({ what: 'grant', who: cx.subject.principals[0]!, on: `${on.kind} ${on.name}`, detail: `${(a['rights'] as string[]).join(',')} to ${a['who']}` })
+    await cx.kernel.audit.write({
+      what: 'grant',
+      who: cx.subject.principals[0]!,
+      on: `${on.kind} ${on.name}`,
+      detail: `${(a['rights'] as string[]).join(',')} to ${a['who']}`,
+    })
     return `220 OK ${name}`
   },
 }

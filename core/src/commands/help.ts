@@ -10,8 +10,11 @@ export const help: Handler = {
     if (asked.length === 0) return { lines: VERBS.flatMap(v => v.usage) }
     const exact = findVerb(asked)
     if (exact) return { lines: [...exact.verb.usage, exact.verb.summary] }
-    const begun = VERBS.filter(v => v.id.split(' ').slice(0, asked.length).map(foldWord).join(' ') === asked.map(foldWord).join(' '))
-    if (begun.length === 0) throw fnapError('UNKNOWNCOMMAND', 'HELP takes the words of a command; HELP alone lists them')
+    const begun = VERBS.filter(
+      v => v.id.split(' ').slice(0, asked.length).map(foldWord).join(' ') === asked.map(foldWord).join(' '),
+    )
+    if (begun.length === 0)
+      throw fnapError('UNKNOWNCOMMAND', 'HELP takes the words of a command; HELP alone lists them')
     return { lines: begun.flatMap(v => v.usage) }
   },
 }

@@ -1,7 +1,7 @@
-import type { Handler } from './command.js'
 import { accessFlow, getAccess, removeAccess } from './access.js'
 import { authenticate } from './authenticate.js'
 import { capabilities } from './capabilities.js'
+import type { Handler } from './command.js'
 import { createFlow } from './create-flow.js'
 import { createNamespace } from './create-namespace.js'
 import { approve, deny } from './decide.js'
@@ -19,11 +19,24 @@ import { getSubscribers } from './get-subscribers.js'
 import { getSubscriptions } from './get-subscriptions.js'
 import { grant } from './grant.js'
 import { help } from './help.js'
-import { getBrokers, describeBroker, getNameservers, describeNameserver, getAgents, describeAgent } from './inventory.js'
+import {
+  describeAgent,
+  describeBroker,
+  describeNameserver,
+  getAgents,
+  getBrokers,
+  getNameservers,
+} from './inventory.js'
 import { noop } from './noop.js'
 import { notify } from './notify.js'
-import { getPeers, describePeer, updatePeer } from './peers.js'
-import { getProcessors, describeProcessor, deleteProcessor, getProcessorTypes, processorSteering } from './processors.js'
+import { describePeer, getPeers, updatePeer } from './peers.js'
+import {
+  deleteProcessor,
+  describeProcessor,
+  getProcessors,
+  getProcessorTypes,
+  processorSteering,
+} from './processors.js'
 import { publish } from './publish.js'
 import { quit } from './quit.js'
 import { readFlow } from './read-flow.js'

@@ -5,7 +5,9 @@ import { type Context, describe, type Handler, item, list, type Words } from './
 
 const state = async (l: Loaded, cx: Context): Promise<string> => {
   try {
-    return (await l.service.health({ signal: AbortSignal.any([cx.call.signal, AbortSignal.timeout(2000)]) })).ok ? 'ready' : 'failing'
+    return (await l.service.health({ signal: AbortSignal.any([cx.call.signal, AbortSignal.timeout(2000)]) })).ok
+      ? 'ready'
+      : 'failing'
   } catch {
     return 'failing'
   }
@@ -13,25 +15,36 @@ const state = async (l: Loaded, cx: Context): Promise<string> => {
 const of = (cx: Context, kind: string): Loaded[] => cx.kernel.loaded.filter(l => l.plugin.manifest.kind === kind)
 
 function manages(cx: Context): void {
-  if (cx.kernel.authorizer.managed(cx.subject).length === 0) throw fnapError('DENIED', 'this needs manage on some namespace')
+  if (cx.kernel.authorizer.managed(cx.subject).length === 0)
+    throw fnapError('DENIED', 'this needs manage on some namespace')
 }
 function find(cx: Context, kind: string, id: string): Loaded {
   const l = of(cx, kind).find(x => x.plugin.id === id)
   if (!l) throw fnapError('NOTFOUND', `there is no such ${kind} here`)
   return l
 }
-const supports = (l: Loaded) => Object.entries(l.plugin.manifest.supports).map(([k, v]) => [k.toLowerCase(), Array.isArray(v) ? v.join(',') : String(v)] as const)
+const supports = (l: Loaded) =>
+  Object.entries(l.plugin.manifest.supports).map(
+    ([k, v]) => [k.toLowerCase(), Array.isArray(v) ? v.join(',') : String(v)] as const,
+  )
 
 async function brokerPairs(l: Loaded, cx: Context) {
   const { type } = l.plugin.manifest.supports as { type: string }
-  return [['broker', l.plugin.id], ['type', type], ['state', 'driverOnly' in l.service ? 'driver-only' : await state(l, cx)]] as const
+  return [
+    ['broker', l.plugin.id],
+    ['type', type],
+    ['state', 'driverOnly' in l.service ? 'driver-only' : await state(l, cx)],
+  ] as const
 }
 
 export const getBrokers: Handler = {
   id: 'GET BROKERS',
   run: async (cx, command) => {
     const rows = await Promise.all(of(cx, 'broker').map(l => brokerPairs(l, cx)))
-    return list(rows.map(r => item(r)), command.options)
+    return list(
+      rows.map(r => item(r)),
+      command.options,
+    )
   },
 }
 export const describeBroker: Handler = {
@@ -39,18 +52,28 @@ export const describeBroker: Handler = {
   run: async (cx, command) => {
     manages(cx)
     const l = find(cx, 'broker', (command.args as Words)['broker'])
-    return describe(item([...(await brokerPairs(l, cx)), ...supports(l).filter(([k]) => k !== 'type')]), command.options)
+    return describe(
+      item([...(await brokerPairs(l, cx)), ...supports(l).filter(([k]) => k !== 'type')]),
+      command.options,
+    )
   },
 }
 
 async function dnsPairs(l: Loaded, cx: Context) {
-  return [['nameserver', l.plugin.id], ['zones', (l.service as DnsService).zones.join(',')], ['state', await state(l, cx)]] as const
+  return [
+    ['nameserver', l.plugin.id],
+    ['zones', (l.service as DnsService).zones.join(',')],
+    ['state', await state(l, cx)],
+  ] as const
 }
 export const getNameservers: Handler = {
   id: 'GET NAMESERVERS',
   run: async (cx, command) => {
     const rows = await Promise.all(of(cx, 'dns').map(l => dnsPairs(l, cx)))
-    return list(rows.map(r => item(r)), command.options)
+    return list(
+      rows.map(r => item(r)),
+      command.options,
+    )
   },
 }
 export const describeNameserver: Handler = {
@@ -65,11 +88,19 @@ export const describeNameserver: Handler = {
 
 const agentPairs = (cx: Context, namespace: string | undefined) => {
   const { agent } = cx.kernel.registrar
-  return [['agent', agent.host], ['namespace', namespace], ['address', `${agent.host}:${agent.port}`]] as const
+  return [
+    ['agent', agent.host],
+    ['namespace', namespace],
+    ['address', `${agent.host}:${agent.port}`],
+  ] as const
 }
 export const getAgents: Handler = {
   id: 'GET AGENTS',
-  run: (cx, command) => list([item(agentPairs(cx, undefined), { namespaces: cx.kernel.resources.list('Namespace').map(n => n.name) })], command.options),
+  run: (cx, command) =>
+    list(
+      [item(agentPairs(cx, undefined), { namespaces: cx.kernel.resources.list('Namespace').map(n => n.name) })],
+      command.options,
+    ),
 }
 export const describeAgent: Handler = {
   id: 'DESCRIBE AGENT',
@@ -79,6 +110,13 @@ export const describeAgent: Handler = {
     const ns = cx.kernel.resources.get('Namespace', name)
     if (!ns && name !== cx.kernel.config.host) throw fnapError('NOTFOUND', 'there is no such agent or namespace here')
     const { advertised } = cx.kernel.brokers
-    return describe(item([...agentPairs(cx, ns?.name), ['brokers', advertised.join(',')], ['processors', cx.kernel.processors.types.map(t => t.type).join(',')]]), command.options)
+    return describe(
+      item([
+        ...agentPairs(cx, ns?.name),
+        ['brokers', advertised.join(',')],
+        ['processors', cx.kernel.processors.types.map(t => t.type).join(',')],
+      ]),
+      command.options,
+    )
   },
 }

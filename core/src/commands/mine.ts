@@ -18,7 +18,10 @@ export function candidates(cx: Context, target: string): Mine[] {
     const s = resources.get('Subscription', target)
     return s && steers(cx, s) ? [s] : []
   }
-  const alias = cx.subject.type === 'user' ? resources.by('Subscription', 'local', aliasName(cx.subject.principals[0]!, target)) : []
+  const alias =
+    cx.subject.type === 'user'
+      ? resources.by('Subscription', 'local', aliasName(cx.subject.principals[0]!, target))
+      : []
   if (alias.length > 0) return alias
   const local = resources.by('Subscription', 'local', target).filter(s => steers(cx, s))
   return local.length > 0 ? local : resources.by('Subscription', 'source', target).filter(s => steers(cx, s))

@@ -18,7 +18,10 @@ export const getPeers: Handler = {
   id: 'GET PEERS',
   run: (cx, command) => {
     administrator(cx)
-    return list(cx.kernel.resources.list('Peer').map(p => row(cx, p)), command.options)
+    return list(
+      cx.kernel.resources.list('Peer').map(p => row(cx, p)),
+      command.options,
+    )
   },
 }
 
@@ -44,9 +47,15 @@ export const updatePeer: Handler = {
       ...(o['blocked'] === undefined ? {} : { blocked: o['blocked'] as boolean }),
       ...(o['quota'] === undefined ? {} : { quota: o['quota'] }),
     }
-    if (resources.get('Peer', domain)) await resources.update('Peer', domain, p => ({ spec: { ...p.spec, ...change } }), cx.call)
-    else await resources.create({ kind: 'Peer', name: domain, spec: change, finalizers: [], status: { conditions: [] } }, cx.call)
-    if (o['trust'] !== undefined) await cx.kernel.audit.write({ what: 'trust', who: cx.subject.principals[0]!, on: domain })
+    if (resources.get('Peer', domain))
+      await resources.update('Peer', domain, p => ({ spec: { ...p.spec, ...change } }), cx.call)
+    else
+      await resources.create(
+        { kind: 'Peer', name: domain, spec: change, finalizers: [], status: { conditions: [] } },
+        cx.call,
+      )
+    if (o['trust'] !== undefined)
+      await cx.kernel.audit.write({ what: 'trust', who: cx.subject.principals[0]!, on: domain })
     if (o['blocked'] === true) {
       sessions.cut(s => s.identity?.type === 'domain' && s.identity.principal === domain)
       const flows = new Set(resources.by('Subscriber', 'peer', domain).map(s => s.spec.flow))

@@ -5,7 +5,8 @@ import type { Result } from '../server/session.js'
 import { type Context, describe, type Handler, item, list, patience, timeout, type Words } from './command.js'
 
 const owns = (cx: Context, p: Resource<'Processor'>): boolean =>
-  cx.subject.type === 'user' && (p.spec.owner === cx.subject.principals[0] || cx.kernel.authorizer.isAdministrator(cx.subject))
+  cx.subject.type === 'user' &&
+  (p.spec.owner === cx.subject.principals[0] || cx.kernel.authorizer.isAdministrator(cx.subject))
 
 function one(cx: Context, idOrEndpoint: string): Resource<'Processor'> {
   const id = parseEndpointName(idOrEndpoint)?.id ?? idOrEndpoint
@@ -17,7 +18,8 @@ function one(cx: Context, idOrEndpoint: string): Resource<'Processor'> {
 /** One that a subscription owns is steered through the subscription. */
 function free(cx: Context, id: string): Resource<'Processor'> {
   const p = one(cx, id)
-  if (p.owner !== undefined) throw fnapError('CONFLICT', 'a subscription owns the processor: use PAUSE, RESUME, STOP SUBSCRIPTION')
+  if (p.owner !== undefined)
+    throw fnapError('CONFLICT', 'a subscription owns the processor: use PAUSE, RESUME, STOP SUBSCRIPTION')
   return p
 }
 
@@ -33,7 +35,14 @@ const row = (cx: Context, p: Resource<'Processor'>) =>
 
 export const getProcessors: Handler = {
   id: 'GET PROCESSORS',
-  run: (cx, command) => list(cx.kernel.resources.list('Processor').filter(p => owns(cx, p)).map(p => item(row(cx, p))), command.options),
+  run: (cx, command) =>
+    list(
+      cx.kernel.resources
+        .list('Processor')
+        .filter(p => owns(cx, p))
+        .map(p => item(row(cx, p))),
+      command.options,
+    ),
 }
 
 export const describeProcessor: Handler = {
@@ -43,7 +52,14 @@ export const describeProcessor: Handler = {
     const s = cx.kernel.processors.status(p.name)
     return describe(
       item(
-        [...row(cx, p), ['epoch', p.status.epoch], ['lag-events', s?.rates?.['behind']], ['lag-ms', s?.rates?.['behindMs']], ['rate', s?.rates?.['eventsPerSecond']], ['error', s?.error ?? p.status.error]],
+        [
+          ...row(cx, p),
+          ['epoch', p.status.epoch],
+          ['lag-events', s?.rates?.['behind']],
+          ['lag-ms', s?.rates?.['behindMs']],
+          ['rate', s?.rates?.['eventsPerSecond']],
+          ['error', s?.error ?? p.status.error],
+        ],
         { rates: s?.rates, owner: p.spec.owner },
       ),
       command.options,
@@ -55,7 +71,12 @@ async function steer(cx: Context, id: string, desired: 'run' | 'pause' | 'stop')
   const p = free(cx, id)
   await cx.kernel.resources.update('Processor', p.name, n => ({ spec: { ...n.spec, desired } }), cx.call)
   const want = desired === 'run' ? 'running' : desired === 'pause' ? 'paused' : 'stopped'
-  const done = await cx.kernel.resources.until('Processor', p.name, n => (!n || n.status.phase === want ? true : undefined), patience(cx))
+  const done = await cx.kernel.resources.until(
+    'Processor',
+    p.name,
+    n => (!n || n.status.phase === want ? true : undefined),
+    patience(cx),
+  )
   if (!done) throw timeout(p.name)
   return `220 OK ${p.name}`
 }
@@ -79,10 +100,16 @@ export const deleteProcessor: Handler = {
 export const getProcessorTypes: Handler = {
   id: 'GET PROCESSOR TYPES',
   run: (cx, command) => {
-    const range = ([low, high]: readonly [number, number]) => (low === high ? String(low) : `${low}-${high >= 1000 ? 'n' : high}`)
+    const range = ([low, high]: readonly [number, number]) =>
+      low === high ? String(low) : `${low}-${high >= 1000 ? 'n' : high}`
     return list(
       cx.kernel.processors.types.map(t =>
-        item([['processor-type', t.type], ['verbs', t.verbs.join(',')], ['sources', range(t.arity.sources)], ['sinks', range(t.arity.sinks)]]),
+        item([
+          ['processor-type', t.type],
+          ['verbs', t.verbs.join(',')],
+          ['sources', range(t.arity.sources)],
+          ['sinks', range(t.arity.sinks)],
+        ]),
       ),
       command.options,
     )

@@ -15,7 +15,8 @@ export const removeSubscriber: Handler = {
     const by = cx.subject.principals[0]!
     for (const s of found) if (!granted(cx, s, f.name)) await bar(cx, s, f.name)
     await Promise.all(found.map(s => cx.kernel.provider.revoke(s, { by, reason }, patience(cx))))
-    for (const s of found) await cx.kernel.audit.write({ what: 'remove', who: by, on: f.name, detail: `${s.spec.for} ${s.spec.id}` })
+    for (const s of found)
+      await cx.kernel.audit.write({ what: 'remove', who: by, on: f.name, detail: `${s.spec.for} ${s.spec.id}` })
     return `220 OK ${who}`
   },
 }
@@ -29,7 +30,13 @@ async function bar(cx: Context, s: Known, name: string): Promise<void> {
   const own = cx.kernel.config.domains.includes(s.spec.peer)
   for (const to of own ? [s.spec.for] : [s.spec.peer, `*@${s.spec.peer}`]) {
     await cx.kernel.resources.create(
-      { kind: 'Grant', name: mintId(randomBytes(16)), spec: { on: { kind: 'Flow', name }, to, rights: [], deny: true }, finalizers: [], status: { conditions: [] } },
+      {
+        kind: 'Grant',
+        name: mintId(randomBytes(16)),
+        spec: { on: { kind: 'Flow', name }, to, rights: [], deny: true },
+        finalizers: [],
+        status: { conditions: [] },
+      },
       cx.call,
     )
   }

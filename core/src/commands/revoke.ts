@@ -12,14 +12,19 @@ export const revoke: Handler = {
     const on = managed(cx, a['on'] as On)
     const taken = a['rights'] as readonly Right[]
     const g = grantTo(cx, on, a['who'])
-    if (!g || !g.spec.rights.some(r => taken.includes(r) || taken.includes('manage'))) {
+    if (!g?.spec.rights.some(r => taken.includes(r) || taken.includes('manage'))) {
       throw fnapError('NOTFOUND', 'nothing of that is granted to exactly this who')
     }
     const left = g.spec.rights.filter(r => !taken.includes(r))
     if (left.length === 0) await cx.kernel.resources.delete('Grant', g.name, cx.call, g.uid)
     else await cx.kernel.resources.update('Grant', g.name, n => ({ spec: { ...n.spec, rights: left } }), cx.call)
     const by = cx.subject.principals[0]!
-    await cx.kernel.audit.write({ what: 'revoke', who: by, on: `${on.kind} ${on.name}`, detail: `${taken.join(',')} from ${a['who']}` })
+    await cx.kernel.audit.write({
+      what: 'revoke',
+      who: by,
+      on: `${on.kind} ${on.name}`,
+      detail: `${taken.join(',')} from ${a['who']}`,
+    })
     await enforceOn(cx.kernel, on, 'the grant was revoked', { signal: patience(cx) })
     return `220 OK ${g.name}`
   },

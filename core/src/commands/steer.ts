@@ -44,9 +44,27 @@ async function byAgent(cx: Context, id: string, desired: Desired, generation: nu
     const s = resources.get('Subscriber', id)
     if (!s || s.spec.peer !== who.principal) throw fnapError('NOTFOUND', 'there is no such subscription of your domain')
     const { flow, direction, from, mode } = s.spec
-    await provider.agree({ flow, direction, id, generation, peer: who.principal, for: s.spec.for, from, mode, accept: ['fnap'], rotate: false }, patience(cx))
+    await provider.agree(
+      {
+        flow,
+        direction,
+        id,
+        generation,
+        peer: who.principal,
+        for: s.spec.for,
+        from,
+        mode,
+        accept: ['fnap'],
+        rotate: false,
+      },
+      patience(cx),
+    )
   }
   return `220 OK ${id}`
 }
 
-export const steering: Handler[] = [...handlers('PAUSE', 'pause'), ...handlers('RESUME', 'run'), ...handlers('STOP', 'stop')]
+export const steering: Handler[] = [
+  ...handlers('PAUSE', 'pause'),
+  ...handlers('RESUME', 'run'),
+  ...handlers('STOP', 'stop'),
+]

@@ -1,4 +1,4 @@
-import { type CommandFrom, fnapError, type From, jsonLine } from '@fnaa/protocol'
+import { type CommandFrom, type From, fnapError, jsonLine } from '@fnaa/protocol'
 import type { Agreement } from '../federation/agreement.js'
 import type { Mine } from '../federation/subscriptions.js'
 import { aliasName, namespaceOf, shown } from '../names/names.js'
@@ -41,7 +41,8 @@ function localOf(cx: Context, source: string, given: string | undefined): { loca
   let name = given
   if (name === undefined) {
     const managed = authorizer.managed(cx.subject)
-    if (managed.length !== 1) throw fnapError('BADVALUE', 'LOCAL is needed: you do not manage exactly one namespace here')
+    if (managed.length !== 1)
+      throw fnapError('BADVALUE', 'LOCAL is needed: you do not manage exactly one namespace here')
     const ns = namespaceOf(resources, source)?.name
     const label = ns === undefined ? source.slice(0, source.indexOf('.')) : source.slice(0, -ns.length - 1)
     name = `${label}.${managed[0]}`
@@ -63,7 +64,8 @@ export async function settled(cx: Context, s: Mine, own: boolean): Promise<Resul
   if (!outcome) throw timeout(s.name)
   if (outcome.phase === 'over') {
     const now = cx.kernel.resources.get('Subscription', s.name)
-    if (now?.status.phase === 'failed') void cx.kernel.resources.delete('Subscription', s.name, { signal: AbortSignal.timeout(30_000) })
+    if (now?.status.phase === 'failed')
+      void cx.kernel.resources.delete('Subscription', s.name, { signal: AbortSignal.timeout(30_000) })
     throw outcome.error
   }
   if (outcome.phase === 'pending') return `220 PENDING ${s.name} the owner has been asked`
@@ -76,7 +78,8 @@ export async function settled(cx: Context, s: Mine, own: boolean): Promise<Resul
 /** Positions and cursors are no place to begin a subscription at. */
 export function contractFrom(from: CommandFrom | undefined, fallback: 'latest' | 'earliest'): From {
   if (from === undefined) return { at: fallback }
-  if (from.at === 'cursor' || from.at === 'position') throw fnapError('BADVALUE', 'FROM is earliest, latest or a time here')
+  if (from.at === 'cursor' || from.at === 'position')
+    throw fnapError('BADVALUE', 'FROM is earliest, latest or a time here')
   return from.at === 'time' ? { at: 'time', time: from.time } : { at: from.at }
 }
 

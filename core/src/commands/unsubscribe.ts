@@ -22,7 +22,12 @@ export const unsubscribe: Handler = {
     if (!s) return `220 OK ${target}`
     await cx.kernel.resources.delete('Subscription', s.name, cx.call, s.uid)
     step('unsubscribe.marked')
-    const gone = await cx.kernel.resources.until('Subscription', s.name, n => (n && n.uid === s.uid ? undefined : true), patience(cx))
+    const gone = await cx.kernel.resources.until(
+      'Subscription',
+      s.name,
+      n => (n && n.uid === s.uid ? undefined : true),
+      patience(cx),
+    )
     if (!gone) throw timeout(s.name)
     return `220 OK ${target}`
   },

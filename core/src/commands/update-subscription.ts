@@ -16,7 +16,8 @@ export const updateSubscription: Handler = {
       n => ({ spec: { ...n.spec, mode: o['mode'] ?? n.spec.mode, rotate, wish: n.spec.wish + 1 } }),
       cx.call,
     )
-    if (rotate) await cx.kernel.audit.write({ what: 'rotate', who: cx.subject.principals[0]!, on: s.spec.source, detail: s.name })
+    if (rotate)
+      await cx.kernel.audit.write({ what: 'rotate', who: cx.subject.principals[0]!, on: s.spec.source, detail: s.name })
     const outcome = await cx.kernel.subscriptions.settled(s.name, patience(cx))
     if (!outcome) throw timeout(s.name)
     if (outcome.phase === 'over') throw outcome.error

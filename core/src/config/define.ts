@@ -52,7 +52,9 @@ export interface Config {
   /** Directory for all state, mode 0700. */
   readonly data: string
   /** PEM files, or a directory in which a development CA is made on first use. */
-  readonly tls?: { readonly cert: string; readonly key: string; readonly ca?: string } | { readonly development: string }
+  readonly tls?:
+    | { readonly cert: string; readonly key: string; readonly ca?: string }
+    | { readonly development: string }
   readonly namespaces?: readonly (string | NamespaceConfig)[]
   /** Principals that may do everything: `alice@unix.test`. */
   readonly administrators?: readonly string[]
@@ -101,7 +103,9 @@ export function defineConfig<T extends ConfigExport>(config: T): T {
 
 /** Falsy entries go, arrays flatten. */
 export function flattenPlugins(plugins: readonly PluginOption[]): AnyPlugin[] {
-  return plugins.flatMap(p => (Array.isArray(p) ? flattenPlugins(p as readonly PluginOption[]) : p ? [p as AnyPlugin] : []))
+  return plugins.flatMap(p =>
+    Array.isArray(p) ? flattenPlugins(p as readonly PluginOption[]) : p ? [p as AnyPlugin] : [],
+  )
 }
 
 export const SERVER_LIMITS: ServerLimits = {

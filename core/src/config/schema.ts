@@ -15,7 +15,11 @@ export const CONFIG_SCHEMA = object(
   {
     host: domain,
     domains: { type: 'array', items: domain, minItems: 1 },
-    listen: { type: 'array', minItems: 1, items: { type: 'string', pattern: '^(tcp|tls)://(\\[[0-9a-fA-F:.]+\\]|[^:/]+):[0-9]{1,5}$' } },
+    listen: {
+      type: 'array',
+      minItems: 1,
+      items: { type: 'string', pattern: '^(tcp|tls)://(\\[[0-9a-fA-F:.]+\\]|[^:/]+):[0-9]{1,5}$' },
+    },
     advertise: { type: 'string', pattern: '^[^:]+:[0-9]{1,5}$' },
     addresses: strings,
     data: { type: 'string', minLength: 1 },
@@ -27,11 +31,16 @@ export const CONFIG_SCHEMA = object(
     },
     namespaces: {
       type: 'array',
-      items: { oneOf: [domain, object({ name: domain, owner: { type: 'string' }, broker: { type: 'string' } }, ['name'])] },
+      items: {
+        oneOf: [domain, object({ name: domain, owner: { type: 'string' }, broker: { type: 'string' } }, ['name'])],
+      },
     },
     administrators: strings,
     resolver: object({ servers: { ...strings, minItems: 1 }, trustAd: { type: 'boolean' } }, ['servers']),
-    trust: object({ levels: { type: 'array', items: { enum: ['dnssec', 'pkix'] } }, dns: { type: 'array', items: domain } }),
+    trust: object({
+      levels: { type: 'array', items: { enum: ['dnssec', 'pkix'] } },
+      dns: { type: 'array', items: domain },
+    }),
     network: object({ allow: strings }),
     publishEndpoints: { type: 'boolean' },
     limits: object({

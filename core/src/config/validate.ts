@@ -45,7 +45,8 @@ export async function validate(loaded: LoadedConfig): Promise<{ config: Config; 
   if (problems.length === 0) {
     try {
       checkPlugins(plugins)
-      if (!plugins.some(p => p.manifest.kind === 'store')) throw new Error('plugins has no store: add one, such as storeLmdb()')
+      if (!plugins.some(p => p.manifest.kind === 'store'))
+        throw new Error('plugins has no store: add one, such as storeLmdb()')
     } catch (e) {
       problems.push({ path: ['plugins'], message: (e as Error).message })
     }
@@ -68,7 +69,10 @@ async function problemsOf(schema: object, value: unknown, base: string[], plugin
   const check = new Ajv2020({ allErrors: true, strict: false }).compile(schema)
   if (check(value)) return []
   return (check.errors ?? [])
-    .filter(e => e.keyword !== 'oneOf' || !(check.errors ?? []).some(o => o !== e && o.instancePath.startsWith(e.instancePath)))
+    .filter(
+      e =>
+        e.keyword !== 'oneOf' || !(check.errors ?? []).some(o => o !== e && o.instancePath.startsWith(e.instancePath)),
+    )
     .map(e => problem(e, schema, base, plugin))
 }
 
@@ -81,7 +85,10 @@ function problem(e: ErrorObject, schema: object, base: string[], plugin?: string
     const known = Object.keys((schemaAt(schema, path) as { properties?: object })?.properties ?? {})
     const hint = nearest(unknown, known)
     const advice = hint ? `did you mean ${hint}?` : `known are: ${known.join(', ') || 'none'}`
-    return { path: [...base, ...path, unknown], message: `${name ? `${name}.` : ''}${unknown} is not an option; ${advice}` }
+    return {
+      path: [...base, ...path, unknown],
+      message: `${name ? `${name}.` : ''}${unknown} is not an option; ${advice}`,
+    }
   }
   const choice = e.keyword === 'enum' ? `: ${(e.params['allowedValues'] as unknown[]).join(', ')}` : ''
   return { path: [...base, ...path], message: `${name || 'the config'} ${e.message ?? 'is wrong'}${choice}` }

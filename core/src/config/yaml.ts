@@ -1,6 +1,6 @@
+import { createRequire } from 'node:module'
 import { dirname, resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'
-import { createRequire } from 'node:module'
 import { FnaError } from '../contract/errors.js'
 import type { AnyPlugin } from '../contract/plugin.js'
 import type { Config, ConfigAt } from './define.js'
@@ -42,13 +42,20 @@ async function fromEntry(entry: PluginEntry, index: number, file: string): Promi
   try {
     path = createRequire(file).resolve(entry.use)
   } catch (e) {
-    throw new FnaError('FNA_ERR_CONFIG', `config ${file}: plugins.${index}.use: ${entry.use} is not installed beside it`, {
-      cause: e,
-    })
+    throw new FnaError(
+      'FNA_ERR_CONFIG',
+      `config ${file}: plugins.${index}.use: ${entry.use} is not installed beside it`,
+      {
+        cause: e,
+      },
+    )
   }
   const module = (await import(pathToFileURL(path).href)) as { default?: (o: object, i: object) => AnyPlugin }
   if (typeof module.default !== 'function') {
-    throw new FnaError('FNA_ERR_CONFIG', `config ${file}: plugins.${index}.use: ${entry.use} has no factory as default export`)
+    throw new FnaError(
+      'FNA_ERR_CONFIG',
+      `config ${file}: plugins.${index}.use: ${entry.use} has no factory as default export`,
+    )
   }
   return module.default(entry.options ?? {}, entry.id === undefined ? {} : { id: entry.id })
 }

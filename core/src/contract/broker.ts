@@ -60,7 +60,10 @@ export interface BrokerService extends Service {
   /** @throws FNA_ERR_NOTFOUND; FNA_ERR_INVALID for fewer shards */
   updateQueue(queue: string, spec: QueueSpec, c: Call): Promise<void>
   deleteQueue(queue: string, c: Call): Promise<'deleted' | 'absent'>
-  listConsumers(queue: string, c: Call): Promise<readonly { readonly name: string; readonly lag?: number; readonly behindMs?: number }[]>
+  listConsumers(
+    queue: string,
+    c: Call,
+  ): Promise<readonly { readonly name: string; readonly lag?: number; readonly behindMs?: number }[]>
   /** For our own processors and the kernel's READ and WRITE: data rights only, never the administrator's. */
   internal(queue: string): { readonly endpoint: Endpoint; readonly credential: Credential | null }
   /** Idempotent on `a.id`. @throws FNA_ERR_UNSUPPORTED where `supports.access` is empty */
@@ -92,7 +95,10 @@ export interface Source {
   read(c: Call): AsyncIterable<Batch | Gap>
   /** Stores that everything of `shard` up to `last` is safe at the sink. */
   commit(shard: string, last: string, c: Call): Promise<void>
-  lag(c: Call): Promise<{ readonly epoch: string; readonly shards: Readonly<Record<string, { readonly behind: number; readonly behindMs?: number }>> }>
+  lag(c: Call): Promise<{
+    readonly epoch: string
+    readonly shards: Readonly<Record<string, { readonly behind: number; readonly behindMs?: number }>>
+  }>
   /** Where this reader stands now: `latest` and a time made definite, so that it can be stored and come back to. */
   position(c: Call): Promise<Position>
   close(): Promise<void>

@@ -75,7 +75,16 @@ export interface SubscriptionSpec {
   readonly rotate?: boolean
 }
 export interface SubscriptionStatus extends Conditions {
-  readonly phase: 'resolving' | 'requested' | 'pending' | 'starting' | 'active' | 'paused' | 'stopped' | 'revoked' | 'failed'
+  readonly phase:
+    | 'resolving'
+    | 'requested'
+    | 'pending'
+    | 'starting'
+    | 'active'
+    | 'paused'
+    | 'stopped'
+    | 'revoked'
+    | 'failed'
   /** The domain that the provider proved; kept from the first agreement on (hardening H12). */
   readonly peer?: string
   readonly level?: string
@@ -155,7 +164,13 @@ export interface Kinds {
     status: Conditions
   }
   Access: {
-    spec: { readonly flow: string; readonly who: string; readonly label: string; readonly right: 'read' | 'write'; readonly turn: number }
+    spec: {
+      readonly flow: string
+      readonly who: string
+      readonly label: string
+      readonly right: 'read' | 'write'
+      readonly turn: number
+    }
     status: Conditions & { readonly endpoint?: Endpoint; readonly cut?: Readonly<Record<string, string>> }
   }
   Request: {
@@ -170,7 +185,12 @@ export interface Kinds {
       readonly level: string
       readonly key?: string
       readonly since: string
-      readonly decision?: { readonly approved: boolean; readonly by: string; readonly at: string; readonly reason?: string }
+      readonly decision?: {
+        readonly approved: boolean
+        readonly by: string
+        readonly at: string
+        readonly reason?: string
+      }
     }
     status: Conditions & { readonly grant?: string }
   }
@@ -183,5 +203,8 @@ export interface Kinds {
       readonly backoffUntil?: string
     }
   }
-  Agent: { spec: { readonly namespace: string; readonly runtime: string; readonly config: Json }; status: Conditions & { readonly address?: string } }
+  Agent: {
+    spec: { readonly namespace: string; readonly runtime: string; readonly config: Json }
+    status: Conditions & { readonly address?: string }
+  }
 }

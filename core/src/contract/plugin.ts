@@ -64,8 +64,15 @@ export type AnyPlugin = { [K in Kind]: Plugin<K> }[Kind]
 export function definePlugin<K extends Kind, O>(def: {
   readonly manifest: Manifest<K>
   setup(ctx: Ctx, options: O): Promise<Services[K]>
-}): (...args: {} extends O ? [options?: O, instance?: { id?: string }] : [options: O, instance?: { id?: string }]) => Plugin<K> {
-  const manifest = Object.freeze({ ...def.manifest, supports: Object.freeze({ ...def.manifest.supports }) }) as unknown as Manifest<K>
+}): (
+  ...args: Record<never, never> extends O
+    ? [options?: O, instance?: { id?: string }]
+    : [options: O, instance?: { id?: string }]
+) => Plugin<K> {
+  const manifest = Object.freeze({
+    ...def.manifest,
+    supports: Object.freeze({ ...def.manifest.supports }),
+  }) as unknown as Manifest<K>
   return (...[options, instance]) => ({
     manifest,
     id: instance?.id ?? manifest.name.replace(/^@[^/]*\//, ''),

@@ -1,6 +1,6 @@
 import type { Batch, From, Position } from '@fnaa/protocol'
-import type { Call, Json, Service } from './common.js'
 import type { Credential, Endpoint } from './broker.js'
+import type { Call, Json, Service } from './common.js'
 import type { Kinds } from './kinds.js'
 
 export interface Port {
@@ -26,7 +26,11 @@ export interface Run {
   readonly desired: 'run' | 'pause'
   readonly guarantee: 'at-least-once' | 'exactly-once'
   /** How the host resolves and what its address guard lets through: the agent's own rules. */
-  readonly network: { readonly servers: readonly string[]; readonly trustAd: boolean; readonly allow: readonly string[] }
+  readonly network: {
+    readonly servers: readonly string[]
+    readonly trustAd: boolean
+    readonly allow: readonly string[]
+  }
 }
 
 /** What a processor type adds to the one engine: to which sinks a batch goes. The engine does the rest. */

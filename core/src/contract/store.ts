@@ -20,7 +20,9 @@ export interface Resource<K extends keyof Kinds = keyof Kinds> {
 }
 
 /** `resync` says: changes may have been missed, list again. */
-export type Change = { readonly type: 'put' | 'gone'; readonly resource: Resource; readonly at: string } | { readonly type: 'resync' }
+export type Change =
+  | { readonly type: 'put' | 'gone'; readonly resource: Resource; readonly at: string }
+  | { readonly type: 'resync' }
 
 export interface Leadership {
   /** Rises with every election of this name, across restarts. */

@@ -28,7 +28,12 @@ export class Brokers {
       if (manifest.driver !== undefined) this.#drivers.set(manifest.supports.type, manifest)
       if ('driverOnly' in l.service) continue
       const service = l.service as BrokerService
-      this.#operated.set(l.plugin.id, { id: l.plugin.id, supports: manifest.supports, service, driver: manifest.driver ?? '' })
+      this.#operated.set(l.plugin.id, {
+        id: l.plugin.id,
+        supports: manifest.supports,
+        service,
+        driver: manifest.driver ?? '',
+      })
     }
   }
 

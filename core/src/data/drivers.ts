@@ -26,9 +26,13 @@ export function driverUrl(specifier: string, base?: string): string {
   try {
     return pathToFileURL(createRequire(base ?? import.meta.url).resolve(specifier)).href
   } catch (e) {
-    throw new FnaError('FNA_ERR_CONFIG', `the driver ${specifier} is not installed: install its package beside the config`, {
-      cause: e,
-    })
+    throw new FnaError(
+      'FNA_ERR_CONFIG',
+      `the driver ${specifier} is not installed: install its package beside the config`,
+      {
+        cause: e,
+      },
+    )
   }
 }
 

@@ -67,7 +67,9 @@ export class Positions {
     while (this.#dirty.size > 0) {
       const batch = [...this.#dirty]
       this.#dirty.clear()
-      await Promise.all(batch.map(([k, p]) => this.#bucket.put(`at/${k}`, Buffer.from(JSON.stringify(p)), { durable: false }, c)))
+      await Promise.all(
+        batch.map(([k, p]) => this.#bucket.put(`at/${k}`, Buffer.from(JSON.stringify(p)), { durable: false }, c)),
+      )
     }
   }
 }

@@ -4,10 +4,10 @@ import {
   encodeDataHead,
   encodeFrame,
   type FnapError,
-  fnapError,
   type Frame,
   FrameReader,
   type From,
+  fnapError,
   LIMITS,
   type Position,
 } from '@fnaa/protocol'
@@ -65,14 +65,21 @@ class BatchStream {
   async run(session: Session): Promise<void> {
     const signal = AbortSignal.any([session.gone.signal, this.#stop.signal])
     const { subject, kernel } = this.#cx
-    const untrack = kernel.provider.track({ session, flow: this.#t.flow.name, right: 'read', subject, name: this.#t.name })
+    const untrack = kernel.provider.track({
+      session,
+      flow: this.#t.flow.name,
+      right: 'read',
+      subject,
+      name: this.#t.name,
+    })
     let source: Source | null = null
     const client = new Promise<void>(resolve => {
       this.#finish = resolve
       session.gone.signal.addEventListener('abort', () => resolve(), { once: true })
     })
     try {
-      const first = this.#o.from?.at === 'position' ? new Promise<Position>(resolve => (this.#position = resolve)) : null
+      const first =
+        this.#o.from?.at === 'position' ? new Promise<Position>(resolve => (this.#position = resolve)) : null
       session.write('220 STREAM\r\n')
       session.take({ bytes: chunk => this.#onBytes(session, chunk) })
       const from = first ? ({ at: 'position', position: await raceAbort(first, signal) } as const) : await this.#from()
@@ -96,7 +103,11 @@ class BatchStream {
   async #farewell(session: Session, client: Promise<void>): Promise<void> {
     if (session.gone.signal.aborted) return
     const e = this.#failure
-    session.write(encodeFrame(e ? { type: 'E', code: e.code, symbol: e.symbol, text: e.sentence } : { type: 'E', code: 220, text: 'OK' }))
+    session.write(
+      encodeFrame(
+        e ? { type: 'E', code: e.code, symbol: e.symbol, text: e.sentence } : { type: 'E', code: 220, text: 'OK' },
+      ),
+    )
     const late = setTimeout(() => session.destroy(), 10_000)
     await client
     clearTimeout(late)

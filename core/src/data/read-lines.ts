@@ -24,7 +24,13 @@ export async function readLines(cx: Context, t: Target, o: ReadOptions): Promise
       const signal = AbortSignal.any([session.gone.signal, stop.signal])
       const cursor = o.from?.at === 'cursor' ? `${t.cursors}/${o.from.label}` : null
       const last = new Map<string, string>()
-      const untrack = cx.kernel.provider.track({ session, flow: t.flow.name, right: 'read', subject: cx.subject, name: t.name })
+      const untrack = cx.kernel.provider.track({
+        session,
+        flow: t.flow.name,
+        right: 'read',
+        subject: cx.subject,
+        name: t.name,
+      })
       try {
         session.send('220 DATA\r\n')
         if (o.follow) void session.interrupted().then(() => stop.abort())
@@ -70,7 +76,14 @@ async function open(cx: Context, t: Target, o: ReadOptions): Promise<Reading> {
   }
 }
 
-async function copy(cx: Context, t: Target, r: Reading, most: number, signal: AbortSignal, last: Map<string, string>): Promise<void> {
+async function copy(
+  cx: Context,
+  t: Target,
+  r: Reading,
+  most: number,
+  signal: AbortSignal,
+  last: Map<string, string>,
+): Promise<void> {
   const { session } = cx
   const rate = new Rate(cx.kernel.clock, () => t.limits)
   let left = most

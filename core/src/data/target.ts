@@ -1,7 +1,7 @@
-import { type CommandFrom, fnapError, type From, parseEndpointName } from '@fnaa/protocol'
+import { type CommandFrom, type From, fnapError, parseEndpointName } from '@fnaa/protocol'
+import { type Context, flow, need } from '../commands/command.js'
 import type { Limits } from '../contract/kinds.js'
 import type { Resource } from '../contract/store.js'
-import { type Context, flow, need } from '../commands/command.js'
 
 /** What a READ or a WRITE is about, once it is known to be allowed. */
 export interface Target {
@@ -45,11 +45,15 @@ function ofEndpoint(cx: Context, name: string, id: string, right: 'read' | 'writ
   const mine =
     s &&
     `${id}.${s.spec.flow}` === name &&
-    (cx.session.issued?.scope.key === s.uid || cx.subject.principals.includes(s.spec.peer) || cx.subject.principals.includes(s.spec.for))
+    (cx.session.issued?.scope.key === s.uid ||
+      cx.subject.principals.includes(s.spec.peer) ||
+      cx.subject.principals.includes(s.spec.for))
   if (!mine) throw fnapError('NOTFOUND', 'there is no such endpoint here, or it is not yours')
-  if (s.spec.desired === 'revoked' || s.spec.desired === 'gone') throw fnapError('REVOKED', 'the subscription has ended')
+  if (s.spec.desired === 'revoked' || s.spec.desired === 'gone')
+    throw fnapError('REVOKED', 'the subscription has ended')
   if (s.status.phase !== 'ready') throw fnapError('BADSTATE', 'the endpoint is not ready: SUBSCRIBE again')
-  if ((s.spec.direction === 'in' ? 'read' : 'write') !== right) throw fnapError('DENIED', 'the endpoint is for the other direction')
+  if ((s.spec.direction === 'in' ? 'read' : 'write') !== right)
+    throw fnapError('DENIED', 'the endpoint is for the other direction')
   const f = cx.kernel.resources.get('Flow', s.spec.flow)
   if (!f || f.deleting !== undefined) throw fnapError('GONE', 'the flow has been deleted')
   return { name, flow: f, subscriber: s, limits: cx.kernel.provider.limits(s), cursors: `subscriber/${s.uid}` }

@@ -1,4 +1,4 @@
-import { batchOf, checkBatch, encodeFrame, type Frame, FrameReader, LIMITS, type FnapError } from '@fnaa/protocol'
+import { batchOf, checkBatch, encodeFrame, type FnapError, type Frame, FrameReader, LIMITS } from '@fnaa/protocol'
 import type { Context } from '../commands/command.js'
 import type { Sink, Wire } from '../contract/broker.js'
 import { toFnapError } from '../server/errors.js'
@@ -38,7 +38,13 @@ class WriteStream {
 
   async run(session: Session): Promise<void> {
     const { subject, kernel } = this.#cx
-    const untrack = kernel.provider.track({ session, flow: this.#t.flow.name, right: 'write', subject, name: this.#t.name })
+    const untrack = kernel.provider.track({
+      session,
+      flow: this.#t.flow.name,
+      right: 'write',
+      subject,
+      name: this.#t.name,
+    })
     session.gone.signal.addEventListener('abort', () => this.#stop(), { once: true })
     try {
       session.write('220 STREAM\r\n')
@@ -55,7 +61,11 @@ class WriteStream {
     }
     if (session.gone.signal.aborted) return
     const e = this.#failure
-    session.write(encodeFrame(e ? { type: 'E', code: e.code, symbol: e.symbol, text: e.sentence } : { type: 'E', code: 220, text: 'OK' }))
+    session.write(
+      encodeFrame(
+        e ? { type: 'E', code: e.code, symbol: e.symbol, text: e.sentence } : { type: 'E', code: 220, text: 'OK' },
+      ),
+    )
     if (e && !this.#ended) return session.end()
     session.release(this.#frames.rest())
   }

@@ -1,4 +1,4 @@
-import { batchOf, encodeBatch, fnapError, type FlowEvent, isFnapError, LIMITS, lineToEvent } from '@fnaa/protocol'
+import { batchOf, encodeBatch, type FlowEvent, fnapError, isFnapError, LIMITS, lineToEvent } from '@fnaa/protocol'
 import type { Context } from '../commands/command.js'
 import { toFnapError } from '../server/errors.js'
 import type { Result, Session } from '../server/session.js'
@@ -9,7 +9,13 @@ export async function writeLines(cx: Context, t: Target, key: string | undefined
   const wire = await cx.kernel.brokers.open(t.flow, cx.call)
   return {
     stream: async session => {
-      const untrack = cx.kernel.provider.track({ session, flow: t.flow.name, right: 'write', subject: cx.subject, name: t.name })
+      const untrack = cx.kernel.provider.track({
+        session,
+        flow: t.flow.name,
+        right: 'write',
+        subject: cx.subject,
+        name: t.name,
+      })
       try {
         session.send('354 one event a line, a single dot ends\r\n')
         session.flush()
@@ -40,7 +46,11 @@ export async function writeLines(cx: Context, t: Target, key: string | undefined
 }
 
 /** Reads to the dot even when a line is bad, so that what follows is not taken for commands. */
-async function body(cx: Context, session: Session, key: string | undefined): Promise<{ events: FlowEvent[]; error: Error | null }> {
+async function body(
+  cx: Context,
+  session: Session,
+  key: string | undefined,
+): Promise<{ events: FlowEvent[]; error: Error | null }> {
   const events: FlowEvent[] = []
   let error: Error | null = null
   let bytes = 0

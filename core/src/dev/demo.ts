@@ -1,7 +1,7 @@
 import { once } from 'node:events'
 import { writeFile } from 'node:fs/promises'
-import { dirname, join } from 'node:path'
 import { connect } from 'node:net'
+import { dirname, join } from 'node:path'
 import { FnapConnection, plain } from '@fnaa/client'
 import { formatCommand } from '@fnaa/protocol'
 import type { Participant } from './dev.js'
@@ -33,13 +33,23 @@ export class Demo {
   async begin(signal: AbortSignal): Promise<void> {
     await this.#writeUserConfig()
     const owner = await this.#login(this.#source)
-    const created = await owner.command(formatCommand('CREATE FLOW', { flow: this.#flow }, { visibility: 'public', about: { title: 'The time, once a second' } }), { signal })
-    if (created.kind === 'error' && created.symbol !== 'EXISTS') throw new Error(`CREATE FLOW: ${created.symbol} ${created.text}`)
+    const created = await owner.command(
+      formatCommand(
+        'CREATE FLOW',
+        { flow: this.#flow },
+        { visibility: 'public', about: { title: 'The time, once a second' } },
+      ),
+      { signal },
+    )
+    if (created.kind === 'error' && created.symbol !== 'EXISTS')
+      throw new Error(`CREATE FLOW: ${created.symbol} ${created.text}`)
     this.#say(`${this.#source.domain}: flow ${this.#flow}`)
     void this.#tick(owner)
     const subscriber = await this.#login(this.#sink)
     for (;;) {
-      const reply = await subscriber.command(formatCommand('SUBSCRIBE', { flow: this.#flow }, { local: this.#local }), { signal })
+      const reply = await subscriber.command(formatCommand('SUBSCRIBE', { flow: this.#flow }, { local: this.#local }), {
+        signal,
+      })
       if (reply.kind === 'data') {
         this.#say(`${this.#sink.domain}: ${reply.lines[0]}`)
         return

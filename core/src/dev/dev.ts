@@ -8,7 +8,7 @@ import { loadConfig } from '../config/load.js'
 import { validate } from '../config/validate.js'
 import { FnaError } from '../contract/errors.js'
 import { createLogger } from '../log.js'
-import { adminCommands, AdminSocket, runAdmin } from '../server/admin-socket.js'
+import { AdminSocket, adminCommands, runAdmin } from '../server/admin-socket.js'
 import { Demo } from './demo.js'
 
 export interface DevOptions {
@@ -37,8 +37,10 @@ const READY_MS = 60_000
 export async function dev(o: DevOptions): Promise<number> {
   const domains = (o.domains ?? 'unix.test,emiliano.test').split(',').map(d => d.trim().toLowerCase())
   const port = Number(o.port ?? 61_000)
-  if (domains.length !== 2 || domains[0] === domains[1]) throw new FnaError('FNA_ERR_CONFIG', '--domains takes two different domains with a comma between')
-  if (!Number.isInteger(port) || port < 1 || port > 65_534) throw new FnaError('FNA_ERR_CONFIG', '--port is 1 to 65534: the second agent gets the next one')
+  if (domains.length !== 2 || domains[0] === domains[1])
+    throw new FnaError('FNA_ERR_CONFIG', '--domains takes two different domains with a comma between')
+  if (!Number.isInteger(port) || port < 1 || port > 65_534)
+    throw new FnaError('FNA_ERR_CONFIG', '--port is 1 to 65534: the second agent gets the next one')
   const data = resolve(o.data ?? '.fnaad')
   if (o.fresh) for (const d of domains) await rm(join(data, d), { recursive: true, force: true })
   const say = o.json ? () => undefined : (line = '') => void process.stdout.write(`${line}\n`)
@@ -53,7 +55,10 @@ export async function dev(o: DevOptions): Promise<number> {
   })
   const participants: Participant[] = []
   try {
-    for (const [i, other] of [[0, 1], [1, 0]] as const) {
+    for (const [i, other] of [
+      [0, 1],
+      [1, 0],
+    ] as const) {
       participants.push(await start(o.config, at(i, other)))
       const p = participants[i]!
       say(`${p.domain}: agent ${p.agent.kernel.config.host} on 127.0.0.1:${port + i}, names on 127.0.0.1:${p.dns.port}`)
@@ -82,7 +87,11 @@ async function start(config: string, at: ConfigAt): Promise<Participant> {
   const loaded = await loadConfig(config, at)
   const { config: checked, plugins } = await validate(loaded)
   const loopback = checked.listen.every(l => /\/\/(127\.|\[::1\])/.test(l))
-  if (!loopback) throw new FnaError('FNA_ERR_CONFIG', 'fnaad dev runs on loopback listeners only: its user test has the password test')
+  if (!loopback)
+    throw new FnaError(
+      'FNA_ERR_CONFIG',
+      'fnaad dev runs on loopback listeners only: its user test has the password test',
+    )
   const level = (process.env['FNAAD_LOG_LEVEL'] as 'warn' | undefined) ?? 'warn'
   const absolute = isAbsolute(checked.data) ? checked : { ...checked, data: resolve(checked.data) }
   const agent = await Agent.start({ config: absolute, plugins, base: loaded.file, log: createLogger(level) })
@@ -93,7 +102,9 @@ async function start(config: string, at: ConfigAt): Promise<Participant> {
   if (!users.some(u => u.split(/\s/)[0]?.split('@')[0] === USER.name)) {
     await runAdmin(commands, { name: 'user add', args: [USER.name], password: USER.password })
   }
-  const dns = agent.kernel.loaded.find(l => l.plugin.manifest.kind === 'dns')!.service as unknown as { server: { host: string; port: number } }
+  const dns = agent.kernel.loaded.find(l => l.plugin.manifest.kind === 'dns')!.service as unknown as {
+    server: { host: string; port: number }
+  }
   return {
     domain: checked.domains[0]!,
     agent,
@@ -111,12 +122,17 @@ const summary = (p: Participant) => ({
   users: p.users,
   namespace: p.namespace,
   flows: p.agent.kernel.resources.list('Flow').map(f => f.name),
-  subscriptions: p.agent.kernel.resources.list('Subscription').map(s => ({ id: s.name, source: s.spec.source, local: s.spec.local, phase: s.status.phase })),
+  subscriptions: p.agent.kernel.resources
+    .list('Subscription')
+    .map(s => ({ id: s.name, source: s.spec.source, local: s.spec.local, phase: s.status.phase })),
 })
 
 function hints(participants: readonly Participant[], o: DevOptions, say: (line?: string) => void): void {
   const [first, second] = participants as [Participant, Participant]
-  const config = o.data === undefined && o.port === undefined && o.domains === undefined ? '' : ` --config ${join(o.data ?? '.fnaad', 'flow.yml')}`
+  const config =
+    o.data === undefined && o.port === undefined && o.domains === undefined
+      ? ''
+      : ` --config ${join(o.data ?? '.fnaad', 'flow.yml')}`
   say()
   say('Try, in another terminal:')
   say(`  npx fnua${config} read time.${first.namespace} --max 3`)

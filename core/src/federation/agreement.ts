@@ -1,8 +1,8 @@
 import { fnapError } from '@fnaa/protocol'
 import type { Credential, Endpoint } from '../contract/broker.js'
 import type { Kernel } from '../kernel.js'
-import { originsOf } from './origins.js'
 import { credentialOf } from './issued.js'
+import { originsOf } from './origins.js'
 import type { Known } from './wish.js'
 
 /** What P hands out: federation.md's JSON. `lease` in seconds, as a duration. */

@@ -39,7 +39,12 @@ export class Issued implements Accounts {
   readonly #accounts = new Map<string, IssuedAccount>()
   readonly #cut: (user: string) => void
 
-  constructor(secrets: KeyValue, clock: Clock, hash: <T>(w: () => Promise<T>) => Promise<T>, cut: (user: string) => void) {
+  constructor(
+    secrets: KeyValue,
+    clock: Clock,
+    hash: <T>(w: () => Promise<T>) => Promise<T>,
+    cut: (user: string) => void,
+  ) {
     this.#secrets = secrets
     this.#clock = clock
     this.#hash = hash

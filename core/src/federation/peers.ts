@@ -1,9 +1,9 @@
-import { findAgent, findNamespace, FnapConnection, type Reply, type ResolveAny } from '@fnaa/client'
+import { FnapConnection, findAgent, findNamespace, type Reply, type ResolveAny } from '@fnaa/client'
 import { fnapError, formatCommand, isWithin, jsonLine, parseItem } from '@fnaa/protocol'
+import type { Words } from '../commands/command.js'
 import type { AuthMechanism, Identity } from '../contract/auth.js'
 import type { Call } from '../contract/common.js'
 import { FnaError, isFna } from '../contract/errors.js'
-import type { Words } from '../commands/command.js'
 import type { Kernel } from '../kernel.js'
 import { iso } from '../resources/clock.js'
 import type { Result } from '../server/session.js'
@@ -38,7 +38,9 @@ export class Peers {
   }
 
   known(domain: string): boolean {
-    return this.#k.resources.by('Subscriber', 'peer', domain).some(s => s.status.phase !== 'pending' && s.spec.generation > 0)
+    return this.#k.resources
+      .by('Subscriber', 'peer', domain)
+      .some(s => s.status.phase !== 'pending' && s.spec.generation > 0)
   }
   blocked(domain: string): boolean {
     return this.#k.resources.get('Peer', domain)?.spec.blocked === true
@@ -72,9 +74,15 @@ export class Peers {
       return
     }
     const keys = [...(known.status.keys ?? []).filter(k => k.fingerprint !== who.key?.fingerprint), ...seen].slice(-8)
-    const same = known.status.level === who.level && keys.length === known.status.keys?.length && known.status.address === address
+    const same =
+      known.status.level === who.level && keys.length === known.status.keys?.length && known.status.address === address
     if (same) return
-    await resources.update('Peer', who.principal, p => ({ status: { ...p.status, ...(who.level ? { level: who.level } : {}), keys, address } }), c)
+    await resources.update(
+      'Peer',
+      who.principal,
+      p => ({ status: { ...p.status, ...(who.level ? { level: who.level } : {}), keys, address } }),
+      c,
+    )
   }
 
   async #forgetOne(c: Call): Promise<void> {
@@ -91,7 +99,8 @@ export class Peers {
     try {
       return await findNamespace(this.#k.resolve as ResolveAny, flow, c, { self })
     } catch (e) {
-      if (isFna(e, 'FNA_ERR_NOTFOUND')) throw fnapError('NOTFOUND', 'no agent says that it serves a namespace of that name', e)
+      if (isFna(e, 'FNA_ERR_NOTFOUND'))
+        throw fnapError('NOTFOUND', 'no agent says that it serves a namespace of that name', e)
       throw fnapError('UNAVAILABLE', 'the names of that flow could not be resolved', e)
     }
   }
@@ -119,9 +128,13 @@ export class Peers {
     if (known) return known
     const made = this.#connect(place, c)
     this.#pool.set(place.domain, made)
-    made.then(() => this.#entropy.run(place), () => undefined)
     made.then(
-      p => void p.connection.closed.then(() => this.#pool.get(place.domain) === made && this.#pool.delete(place.domain)),
+      () => this.#entropy.run(place),
+      () => undefined,
+    )
+    made.then(
+      p =>
+        void p.connection.closed.then(() => this.#pool.get(place.domain) === made && this.#pool.delete(place.domain)),
       () => this.#pool.get(place.domain) === made && this.#pool.delete(place.domain),
     )
     return made
@@ -133,7 +146,8 @@ export class Peers {
    */
   async #connect(place: Place, c: Call): Promise<Pooled> {
     const mechanism = this.#k.mechanisms.get(DOMAINKEY)
-    if (!mechanism?.initiate) throw fnapError('NOTSUPPORTED', 'this agent has no plugin that proves its domain to others')
+    if (!mechanism?.initiate)
+      throw fnapError('NOTSUPPORTED', 'this agent has no plugin that proves its domain to others')
     const { places, tls } = await findAgent(this.#k.resolve, place.namespace, c).catch(e => {
       throw fnapError('UNAVAILABLE', 'the agent of that flow could not be found', e)
     })
@@ -149,9 +163,20 @@ export class Peers {
     throw remote(last)
   }
 
-  async #login(m: AuthMechanism, place: Place, at: { host: string; port: number }, implicit: boolean, c: Call): Promise<Pooled> {
+  async #login(
+    m: AuthMechanism,
+    place: Place,
+    at: { host: string; port: number },
+    implicit: boolean,
+    c: Call,
+  ): Promise<Pooled> {
     const stream = await this.#k.dial(at, c)
-    const secure = { servername: place.domain, certificate: 'recorded', alpn: 'required', minVersion: 'TLSv1.3' } as const
+    const secure = {
+      servername: place.domain,
+      certificate: 'recorded',
+      alpn: 'required',
+      minVersion: 'TLSv1.3',
+    } as const
     const connection = await FnapConnection.connect(stream, implicit ? { tls: secure } : {}, c)
     try {
       if (!implicit) await connection.starttls(secure, c)
@@ -159,7 +184,8 @@ export class Peers {
       const self = this.#self(place)
       const exchange = m.initiate!(connection.peerInfo() as never, { self, target: place.domain })
       const identity = (await connection.authenticate(DOMAINKEY, exchange, { signal: c.signal })) as Identity
-      if (identity.type !== 'domain' || identity.principal !== place.domain) throw new FnaError('FNA_ERR_DENIED', 'another domain answered')
+      if (identity.type !== 'domain' || identity.principal !== place.domain)
+        throw new FnaError('FNA_ERR_DENIED', 'another domain answered')
       const refused = this.refusal(identity)
       if (refused !== null) throw new FnaError('FNA_ERR_DENIED', refused)
       await this.met(identity, at.host)
@@ -194,29 +220,43 @@ export class Peers {
   relayDescribe(user: string, flow: string, o: Words, c: Call): Promise<Result> {
     const format = o['format'] === 'json' ? { format: 'json' } : {}
     const full = o['full'] ? { full: true } : {}
-    return this.#relay(user, flow, formatCommand('DESCRIBE FLOW', { flow }, { ...full, ...format, for: user }), c, lines =>
-      o['format'] === 'json' ? [jsonLine(JSON.parse(lines[0] ?? '{}'))] : lines.map(l => cleanPair(l)),
+    return this.#relay(
+      user,
+      flow,
+      formatCommand('DESCRIBE FLOW', { flow }, { ...full, ...format, for: user }),
+      c,
+      lines => (o['format'] === 'json' ? [jsonLine(JSON.parse(lines[0] ?? '{}'))] : lines.map(l => cleanPair(l))),
     )
   }
 
   /** GET FLOWS of a foreign namespace; names outside it are dropped. */
   relayList(user: string, namespace: string, o: Words, c: Call): Promise<Result> {
     return this.#relay(user, namespace, formatCommand('GET FLOWS', { namespace }, { for: user }), c, (lines, place) => {
-      const names = lines.map(l => parseItem(l).get('flow') ?? '').filter(n => isWithin(n, place.namespace) && n !== place.namespace)
+      const names = lines
+        .map(l => parseItem(l).get('flow') ?? '')
+        .filter(n => isWithin(n, place.namespace) && n !== place.namespace)
       return o['format'] === 'json' ? [jsonLine(names.map(flow => ({ flow })))] : names.map(n => `flow=${n}`)
     })
   }
 
-  async #relay(user: string, name: string, line: string, c: Call, write: (lines: readonly string[], p: Place) => string[]): Promise<Result> {
+  async #relay(
+    user: string,
+    name: string,
+    line: string,
+    c: Call,
+    write: (lines: readonly string[], p: Place) => string[],
+  ): Promise<Result> {
     if (!this.#k.mechanisms.get(DOMAINKEY)?.initiate) throw fnapError('NOTFOUND', 'there is no such flow here')
     const now = this.#k.clock.now()
     const cached = this.#relayed.get(line)
     if (cached && now - cached.at < RELAY_CACHE_MS) return cached.result
     this.#spend(user, now)
     const place = await this.find(name, c, line.startsWith('GET'))
-    if (this.#k.config.domains.includes(place.domain)) throw fnapError('NOTFOUND', 'there is no such flow here, or it is not shown to you')
+    if (this.#k.config.domains.includes(place.domain))
+      throw fnapError('NOTFOUND', 'there is no such flow here, or it is not shown to you')
     const reply = await this.request(place, line, c)
-    if (reply.kind === 'error') throw fnapError((reply.symbol as 'NOTFOUND') ?? 'REMOTE', 'so says the agent of the owner')
+    if (reply.kind === 'error')
+      throw fnapError((reply.symbol as 'NOTFOUND') ?? 'REMOTE', 'so says the agent of the owner')
     const result = { lines: write(reply.lines, place) }
     if (this.#relayed.size > 1000) this.#relayed.clear()
     this.#relayed.set(line, { at: now, result })
@@ -245,7 +285,8 @@ function cleanPair(line: string): string {
 
 function remote(e: unknown): Error {
   if ((e as { symbol?: string }).symbol !== undefined) return e as Error
-  if (isFna(e, 'FNA_ERR_ADDRESS')) return fnapError('UNAVAILABLE', 'the agent of that flow is at an address that may not be used', e)
+  if (isFna(e, 'FNA_ERR_ADDRESS'))
+    return fnapError('UNAVAILABLE', 'the agent of that flow is at an address that may not be used', e)
   if (isFna(e, 'FNA_ERR_DENIED')) return fnapError('REMOTE', 'the agents could not prove themselves to each other', e)
   return fnapError('REMOTE', 'the agent of that flow does not answer', e)
 }

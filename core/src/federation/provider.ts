@@ -8,7 +8,7 @@ import { iso } from '../resources/clock.js'
 import { isTrue } from '../resources/conditions.js'
 import { step } from '../resources/steps.js'
 import type { Session } from '../server/session.js'
-import { replyOf, type Agreement } from './agreement.js'
+import { type Agreement, replyOf } from './agreement.js'
 import { openRequest } from './requests.js'
 import { type Tracked, Tracking } from './tracking.js'
 import { checkKnown, isTombstone, type Known, sameWish, specOf, stale, type Wish } from './wish.js'
@@ -31,7 +31,10 @@ export class Provider {
     return { type: 'domain', principals: [s.spec.for, s.spec.peer] }
   }
 
-  may(s: { readonly spec: { readonly for: string; readonly peer: string; readonly direction: 'in' | 'out' } }, f: Resource<'Flow'>): boolean {
+  may(
+    s: { readonly spec: { readonly for: string; readonly peer: string; readonly direction: 'in' | 'out' } },
+    f: Resource<'Flow'>,
+  ): boolean {
     if (this.#k.peers.blocked(s.spec.peer)) return false
     return this.#k.authorizer.mayFlow(this.subjectOf(s), s.spec.direction === 'in' ? 'subscribe' : 'write', f)
   }
@@ -52,8 +55,10 @@ export class Provider {
     if (known) checkKnown(known, w)
     if (known?.spec.generation === w.generation && !sameWish(known, w)) throw stale(known)
     if (w.filter !== undefined) throw fnapError('NOTSUPPORTED', 'FILTER is not supported by this agent')
-    if (w.mode === 'copy' && !this.#k.processors.has('distributor')) throw fnapError('NOTSUPPORTED', 'MODE copy needs a Distributor here')
-    if (!w.accept.includes('fnap')) throw fnapError('NOTSUPPORTED', 'ACCEPT has no broker type that this flow can be served by')
+    if (w.mode === 'copy' && !this.#k.processors.has('distributor'))
+      throw fnapError('NOTSUPPORTED', 'MODE copy needs a Distributor here')
+    if (!w.accept.includes('fnap'))
+      throw fnapError('NOTSUPPORTED', 'ACCEPT has no broker type that this flow can be served by')
     const flow = await this.#authorise(w)
     const c = { signal }
     if (flow === null) {
@@ -71,8 +76,18 @@ export class Provider {
     checkKnown(known, w)
     if (known.spec.generation === w.generation && known.spec.desired !== 'stop') throw stale(known)
     const c = { signal }
-    await this.#k.resources.update('Subscriber', w.id, s => ({ spec: { ...s.spec, desired: 'stop', generation: w.generation } }), c)
-    const done = await this.#k.resources.until('Subscriber', w.id, s => (!s || s.status.phase === 'stopped' || s.status.phase === 'pending' ? true : undefined), signal)
+    await this.#k.resources.update(
+      'Subscriber',
+      w.id,
+      s => ({ spec: { ...s.spec, desired: 'stop', generation: w.generation } }),
+      c,
+    )
+    const done = await this.#k.resources.until(
+      'Subscriber',
+      w.id,
+      s => (!s || s.status.phase === 'stopped' || s.status.phase === 'pending' ? true : undefined),
+      signal,
+    )
     if (!done) throw fnapError('TIMEOUT', `${w.id} the work goes on`)
     await this.#extend(w.id, c)
   }
@@ -88,7 +103,12 @@ export class Provider {
   }
 
   /** REMOVE SUBSCRIBER, REVOKE and the like: ends it for good and waits until it is cut. */
-  async revoke(s: Known, cause: { by: string; reason: string }, signal: AbortSignal, how: 'revoked' | 'gone' = 'revoked'): Promise<void> {
+  async revoke(
+    s: Known,
+    cause: { by: string; reason: string },
+    signal: AbortSignal,
+    how: 'revoked' | 'gone' = 'revoked',
+  ): Promise<void> {
     if (!isTombstone(s)) await this.#condemn(s, how, cause, { signal })
     await this.#untilCut(s.name, signal)
   }
@@ -131,7 +151,12 @@ export class Provider {
 
   async #extend(id: string, c: Call): Promise<void> {
     const leaseUntil = iso(this.#k.clock.now() + this.#k.periods.lease * 1000)
-    await this.#k.resources.update('Subscriber', id, s => (isTombstone(s) ? undefined : { status: { ...s.status, leaseUntil } }), c)
+    await this.#k.resources.update(
+      'Subscriber',
+      id,
+      s => (isTombstone(s) ? undefined : { status: { ...s.status, leaseUntil } }),
+      c,
+    )
   }
 
   #mayStill(t: Tracked, flow: Resource<'Flow'> | undefined): boolean {
@@ -150,7 +175,10 @@ export class Provider {
     if (this.may(probe, flow)) return flow
     if (flow.spec.requests && !this.#barred(probe, flow)) return null
     if (this.#k.authorizer.mayFlow(this.subjectOf(probe), 'describe', flow)) {
-      throw fnapError('DENIED', w.direction === 'in' ? 'this needs subscribe on the flow' : 'this needs write on the flow')
+      throw fnapError(
+        'DENIED',
+        w.direction === 'in' ? 'this needs subscribe on the flow' : 'this needs write on the flow',
+      )
     }
     throw unseen
   }
@@ -178,8 +206,14 @@ export class Provider {
       step('subscriber.stored')
       return
     }
-    const scope = { kind: 'subscriber', key: known.uid, name: `${w.id}.${w.flow}`, right: w.direction === 'in' ? 'read' : 'write' } as const
-    if (w.rotate && w.generation > known.spec.generation) await this.#k.issued.rotate(scope, this.#k.periods.rotation * 1000, c)
+    const scope = {
+      kind: 'subscriber',
+      key: known.uid,
+      name: `${w.id}.${w.flow}`,
+      right: w.direction === 'in' ? 'read' : 'write',
+    } as const
+    if (w.rotate && w.generation > known.spec.generation)
+      await this.#k.issued.rotate(scope, this.#k.periods.rotation * 1000, c)
     await resources.update(
       'Subscriber',
       w.id,
@@ -225,11 +259,21 @@ export class Provider {
 
   async #condemn(s: Known, desired: 'revoked' | 'gone', cause: { by: string; reason: string }, c: Call): Promise<void> {
     const at = iso(this.#k.clock.now())
-    await this.#k.resources.update('Subscriber', s.name, now => (isTombstone(now) ? undefined : { spec: { ...now.spec, desired, cause: { ...cause, at } } }), c)
+    await this.#k.resources.update(
+      'Subscriber',
+      s.name,
+      now => (isTombstone(now) ? undefined : { spec: { ...now.spec, desired, cause: { ...cause, at } } }),
+      c,
+    )
   }
 
   async #untilCut(id: string, signal: AbortSignal): Promise<void> {
-    const cut = await this.#k.resources.until('Subscriber', id, s => (!s || s.status.phase === 'revoked' || s.status.phase === 'gone' ? true : undefined), signal)
+    const cut = await this.#k.resources.until(
+      'Subscriber',
+      id,
+      s => (!s || s.status.phase === 'revoked' || s.status.phase === 'gone' ? true : undefined),
+      signal,
+    )
     if (!cut) throw fnapError('TIMEOUT', `${id} the work goes on`)
   }
 
@@ -239,7 +283,18 @@ export class Provider {
     if (held.length >= TOMBSTONES_UNKNOWN) throw slowDown('QUOTA', 900, 'too many unknown IDs of your domain')
     const now = clock.now()
     const cause = { by: w.peer, at: iso(now), reason: 'unsubscribed before it was known' }
-    const spec = { flow: w.flow, direction: 'in' as const, peer: w.peer, id: w.id, generation: 0, for: w.peer, from: { at: 'latest' as const }, mode: 'fnap' as const, desired: 'gone' as const, cause }
+    const spec = {
+      flow: w.flow,
+      direction: 'in' as const,
+      peer: w.peer,
+      id: w.id,
+      generation: 0,
+      for: w.peer,
+      from: { at: 'latest' as const },
+      mode: 'fnap' as const,
+      desired: 'gone' as const,
+      cause,
+    }
     const status = { conditions: [], phase: 'gone' as const, forget: iso(now + periods.unknownTombstone * 1000) }
     await resources.create({ kind: 'Subscriber', name: w.id, spec, finalizers: [], status }, c).catch(e => {
       if ((e as { code?: string }).code !== 'FNA_ERR_EXISTS') throw e

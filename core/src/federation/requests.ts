@@ -21,7 +21,12 @@ export async function openRequest(k: Kernel, w: Wish, c: Call): Promise<void> {
   }
   if (!known) {
     const mine = resources.by('Request', 'peer', w.peer)
-    const denied = mine.find(r => r.spec.flow === w.flow && r.spec.decision?.approved === false && now - Date.parse(r.spec.decision.at) < AGAIN_MS)
+    const denied = mine.find(
+      r =>
+        r.spec.flow === w.flow &&
+        r.spec.decision?.approved === false &&
+        now - Date.parse(r.spec.decision.at) < AGAIN_MS,
+    )
     if (denied) throw fnapError('DENIED', 'the owner has denied the request; ask again in 30 days')
     const open = mine.filter(r => r.spec.decision === undefined)
     if (open.length >= PER_DOMAIN || open.filter(r => r.spec.flow === w.flow).length >= PER_FLOW) {
@@ -53,7 +58,9 @@ export async function openRequest(k: Kernel, w: Wish, c: Call): Promise<void> {
   }
   const pending = { conditions: [], phase: 'pending' as const, ...(w.level === undefined ? {} : { level: w.level }) }
   if (!resources.get('Subscriber', w.id)) {
-    await resources.create({ kind: 'Subscriber', name: w.id, spec: specOf(w), finalizers: [], status: pending }, c).catch(ignoreExists)
+    await resources
+      .create({ kind: 'Subscriber', name: w.id, spec: specOf(w), finalizers: [], status: pending }, c)
+      .catch(ignoreExists)
   } else {
     await resources.update('Subscriber', w.id, s => ({ spec: specOf(w, s.spec) }), c)
   }

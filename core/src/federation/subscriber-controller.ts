@@ -1,4 +1,4 @@
-import { parseEndpointName, type Position } from '@fnaa/protocol'
+import { type Position, parseEndpointName } from '@fnaa/protocol'
 import type { Call } from '../contract/common.js'
 import type { Resource } from '../contract/store.js'
 import type { Kernel } from '../kernel.js'
@@ -38,7 +38,13 @@ async function lapsed(k: Kernel, s: Known, lease: number, c: Call): Promise<numb
 /** The feed goes off; credential and position stay. */
 async function rest(k: Kernel, s: Known, reason: string, c: Call): Promise<undefined> {
   k.provider.cutSessions(s)
-  await k.resources.update('Subscriber', s.name, n => ({ status: { ...ready(k, n, 'False', reason), phase: 'stopped' } }), c, s.uid)
+  await k.resources.update(
+    'Subscriber',
+    s.name,
+    n => ({ status: { ...ready(k, n, 'False', reason), phase: 'stopped' } }),
+    c,
+    s.uid,
+  )
 }
 
 async function provision(k: Kernel, s: Known, flow: Resource<'Flow'>, c: Call): Promise<void> {
@@ -54,7 +60,17 @@ async function provision(k: Kernel, s: Known, flow: Resource<'Flow'>, c: Call): 
   await k.resources.update(
     'Subscriber',
     s.name,
-    n => (isTombstone(n) || n.spec.desired !== 'run' ? undefined : { status: { ...ready(k, n, 'True', 'Ready'), phase: 'ready', endpoint, leaseUntil: n.status.leaseUntil ?? leaseUntil } }),
+    n =>
+      isTombstone(n) || n.spec.desired !== 'run'
+        ? undefined
+        : {
+            status: {
+              ...ready(k, n, 'True', 'Ready'),
+              phase: 'ready',
+              endpoint,
+              leaseUntil: n.status.leaseUntil ?? leaseUntil,
+            },
+          },
     c,
     s.uid,
   )
@@ -77,7 +93,13 @@ async function position(k: Kernel, s: Known, flow: Resource<'Flow'>, c: Call): P
 
 async function condemn(k: Kernel, s: Known, desired: 'revoked' | 'gone', reason: string, c: Call): Promise<undefined> {
   const cause = { by: k.config.host, at: iso(k.clock.now()), reason }
-  await k.resources.update('Subscriber', s.name, n => (isTombstone(n) ? undefined : { spec: { ...n.spec, desired, cause } }), c, s.uid)
+  await k.resources.update(
+    'Subscriber',
+    s.name,
+    n => (isTombstone(n) ? undefined : { spec: { ...n.spec, desired, cause } }),
+    c,
+    s.uid,
+  )
 }
 
 /** Rule 14. Every cut has its time in the receipt; the tombstone is written after the last. */
@@ -104,9 +126,20 @@ async function cut(k: Kernel, s: Known, c: Call): Promise<number | undefined> {
   const request = k.resources.get('Request', s.name)
   if (request && request.spec.decision === undefined) await k.resources.delete('Request', s.name, c)
   const forgetAt = iso(k.clock.now() + k.periods.tombstone * 1000)
-  await k.resources.update('Subscriber', s.name, n => ({ status: { ...ready(k, n, 'False', 'Ended'), phase, cut: receipt, forget: forgetAt } }), c, s.uid)
+  await k.resources.update(
+    'Subscriber',
+    s.name,
+    n => ({ status: { ...ready(k, n, 'False', 'Ended'), phase, cut: receipt, forget: forgetAt } }),
+    c,
+    s.uid,
+  )
   step('subscriber.tombstone')
-  await k.audit.write({ what: 'cut', who: s.spec.cause?.by ?? '', on: s.spec.flow, detail: `${s.spec.id} of ${s.spec.peer}: ${s.spec.cause?.reason ?? ''}` })
+  await k.audit.write({
+    what: 'cut',
+    who: s.spec.cause?.by ?? '',
+    on: s.spec.flow,
+    detail: `${s.spec.id} of ${s.spec.peer}: ${s.spec.cause?.reason ?? ''}`,
+  })
   k.peers.hint(s.spec.peer, s.spec.flow, s.spec.id)
   return k.periods.tombstone * 1000
 }

@@ -1,5 +1,5 @@
-import { type ErrorSymbol, fnapError, formatCommand, isFnapError } from '@fnaa/protocol'
 import type { Reply } from '@fnaa/client'
+import { type ErrorSymbol, fnapError, formatCommand, isFnapError } from '@fnaa/protocol'
 import type { Credential } from '../contract/broker.js'
 import type { Call } from '../contract/common.js'
 import type { SubscriptionStatus } from '../contract/kinds.js'
@@ -14,7 +14,17 @@ import type { Mine } from './subscriptions.js'
 import type { Wish } from './wish.js'
 
 /** Answers after which asking again makes no sense until somebody changes something. */
-const FINAL: ReadonlySet<string> = new Set(['DENIED', 'NOTFOUND', 'CONFLICT', 'NOTSUPPORTED', 'SYNTAX', 'BADVALUE', 'BADNAME', 'LOOP', 'UNKNOWNCOMMAND'])
+const FINAL: ReadonlySet<string> = new Set([
+  'DENIED',
+  'NOTFOUND',
+  'CONFLICT',
+  'NOTSUPPORTED',
+  'SYNTAX',
+  'BADVALUE',
+  'BADNAME',
+  'LOOP',
+  'UNKNOWNCOMMAND',
+])
 
 const keyOf = (s: Mine): string => `Subscription/${s.name}`
 
@@ -59,7 +69,10 @@ async function localReady(k: Kernel, s: Mine, c: Call): Promise<boolean> {
       requests: false,
       onDelete: 'delete' as const,
     }
-    await k.resources.create({ kind: 'Flow', name: s.spec.local, spec, finalizers: ['fnaad/queue'], status: { conditions: [] } }, c)
+    await k.resources.create(
+      { kind: 'Flow', name: s.spec.local, spec, finalizers: ['fnaad/queue'], status: { conditions: [] } },
+      c,
+    )
     return false
   }
   if (!isTrue(known.status, 'Ready')) return false
@@ -74,14 +87,17 @@ function mustAsk(k: Kernel, s: Mine): boolean {
   if (due || s.status.agreed !== s.spec.wish) return true
   // A run that fails may have been cut off: the provider knows.
   if (k.processors.phaseOf(s.name) === 'failed' && k.clock.now() - askedAt(s) > SUSPICIOUS_MS) return true
-  if (s.status.phase === 'pending' || s.status.phase === 'resolving' || s.status.phase === 'requested') return pollDue(k, s)
+  if (s.status.phase === 'pending' || s.status.phase === 'resolving' || s.status.phase === 'requested')
+    return pollDue(k, s)
   return pollDue(k, s) || (s.spec.desired !== 'stop' && s.status.endpoint === undefined)
 }
 
-const period = (k: Kernel, s: Mine): number => (s.status.phase === 'pending' ? k.periods.pollPending : k.periods.poll) * 1000
+const period = (k: Kernel, s: Mine): number =>
+  (s.status.phase === 'pending' ? k.periods.pollPending : k.periods.poll) * 1000
 
 /** When the provider answered last; 0 where it never did. */
-const askedAt = (s: Mine): number => Date.parse(s.status.conditions.find(x => x.type === 'Asked')?.since ?? '1970-01-01T00:00:00Z')
+const askedAt = (s: Mine): number =>
+  Date.parse(s.status.conditions.find(x => x.type === 'Asked')?.since ?? '1970-01-01T00:00:00Z')
 
 const pollDue = (k: Kernel, s: Mine): boolean => k.clock.now() - askedAt(s) >= period(k, s) * 0.8
 
@@ -94,9 +110,14 @@ async function ask(k: Kernel, s: Mine, c: Call): Promise<void> {
   const own = namespaceOf(k.resources, s.spec.source)
   if (own) return askOurselves(k, s, own.spec.zone, c)
   const place = await k.peers.find(s.spec.source, c)
-  if (k.config.domains.includes(place.domain)) throw fnapError('NOTFOUND', 'there is no such flow here, or it is not shown to you')
-  if (s.status.peer !== undefined && s.status.peer !== place.domain) throw fnapError('CONFLICT', 'another domain speaks for the flow now; UNSUBSCRIBE and SUBSCRIBE to accept it')
-  const line = s.spec.desired === 'stop' ? formatCommand('STOP SUBSCRIPTION', { id: s.name }, { gen: s.spec.wish }) : subscribeLine(k, s)
+  if (k.config.domains.includes(place.domain))
+    throw fnapError('NOTFOUND', 'there is no such flow here, or it is not shown to you')
+  if (s.status.peer !== undefined && s.status.peer !== place.domain)
+    throw fnapError('CONFLICT', 'another domain speaks for the flow now; UNSUBSCRIBE and SUBSCRIBE to accept it')
+  const line =
+    s.spec.desired === 'stop'
+      ? formatCommand('STOP SUBSCRIPTION', { id: s.name }, { gen: s.spec.wish })
+      : subscribeLine(k, s)
   const reply = await k.peers.request(place, line, c)
   await onReply(k, s, place, reply, await k.peers.levelOf(place.domain), c)
 }
@@ -144,13 +165,27 @@ async function askOurselves(k: Kernel, s: Mine, zone: string, c: Call): Promise<
   else await told(k, s, { phase: 'pending', peer }, c)
 }
 
-async function onReply(k: Kernel, s: Mine, place: Place, reply: Reply, level: string | undefined, c: Call): Promise<void> {
-  if (reply.kind === 'pending') return told(k, s, { phase: 'pending', peer: place.domain, ...(level ? { level } : {}) }, c)
+async function onReply(
+  k: Kernel,
+  s: Mine,
+  place: Place,
+  reply: Reply,
+  level: string | undefined,
+  c: Call,
+): Promise<void> {
+  if (reply.kind === 'pending')
+    return told(k, s, { phase: 'pending', peer: place.domain, ...(level ? { level } : {}) }, c)
   if (reply.kind === 'ok') return told(k, s, { phase: 'stopped' }, c)
   if (reply.kind === 'data') return agreed(k, s, place.domain, level, parseAgreement(reply.lines, s), c)
   if (reply.symbol === 'STALE') {
     const theirs = Number(/^\d+/.exec(reply.text)?.[0] ?? s.spec.wish)
-    await k.resources.update('Subscription', s.name, n => (n.spec.wish > theirs ? undefined : { spec: { ...n.spec, wish: theirs + 1 } }), c, s.uid)
+    await k.resources.update(
+      'Subscription',
+      s.name,
+      n => (n.spec.wish > theirs ? undefined : { spec: { ...n.spec, wish: theirs + 1 } }),
+      c,
+      s.uid,
+    )
     return
   }
   throw fnapError((reply.symbol ?? 'REMOTE') as ErrorSymbol, reply.text.includes('220') ? undefined : reply.text)
@@ -167,21 +202,33 @@ function parseAgreement(lines: readonly string[], s: Mine): Agreement {
   }
   if (a.endpoint !== `${s.name}.${s.spec.source}`) throw bad('is for another endpoint')
   if (typeof a.type !== 'string' || !Array.isArray(a.servers) || a.servers.length === 0) throw bad('names no server')
-  if (!a.servers.every(x => typeof x === 'string' && /^[a-z0-9.-]{1,253}:\d{1,5}$/.test(x))) throw bad('names a server that is none')
-  if (typeof a.credential?.mechanism !== 'string' || typeof a.credential.values !== 'object') throw bad('has no credential')
-  if (typeof a.epoch !== 'string' || !Array.isArray(a.origins) || a.origins.length > 1000) throw bad('has no epoch or origins')
+  if (!a.servers.every(x => typeof x === 'string' && /^[a-z0-9.-]{1,253}:\d{1,5}$/.test(x)))
+    throw bad('names a server that is none')
+  if (typeof a.credential?.mechanism !== 'string' || typeof a.credential.values !== 'object')
+    throw bad('has no credential')
+  if (typeof a.epoch !== 'string' || !Array.isArray(a.origins) || a.origins.length > 1000)
+    throw bad('has no epoch or origins')
   return a
 }
 
-async function agreed(k: Kernel, s: Mine, peer: string, level: string | undefined, a: Agreement, c: Call): Promise<void> {
+async function agreed(
+  k: Kernel,
+  s: Mine,
+  peer: string,
+  level: string | undefined,
+  a: Agreement,
+  c: Call,
+): Promise<void> {
   step('subscribe.agreed')
   if (s.spec.direction === 'in' && a.origins.includes(originOf(s.spec.local))) {
     throw fnapError('LOOP', 'the events of that flow come from the local flow')
   }
-  if (!k.brokers.types.includes(a.type)) throw fnapError('REMOTE', 'the agent of that flow chose a broker type that was not offered')
+  if (!k.brokers.types.includes(a.type))
+    throw fnapError('REMOTE', 'the agent of that flow chose a broker type that was not offered')
   const foreign = !k.config.domains.includes(peer)
   const mode = (a.options as { tls?: string } | undefined)?.tls
-  if (foreign && (a.tls === undefined || mode === 'none')) throw fnapError('REMOTE', 'the agent of that flow offers an endpoint without TLS')
+  if (foreign && (a.tls === undefined || mode === 'none'))
+    throw fnapError('REMOTE', 'the agent of that flow offers an endpoint without TLS')
   await k.secrets.put(`subscription/${s.uid}`, Buffer.from(JSON.stringify(a.credential satisfies Credential)), {}, c)
   step('subscribe.secret-kept')
   const lease = Math.max(3600, Math.min(Number(a.lease) || 0, 366 * 86_400))
@@ -215,7 +262,13 @@ async function agreed(k: Kernel, s: Mine, peer: string, level: string | undefine
 
 /** The provider has heard this wish. */
 async function told(k: Kernel, s: Mine, change: Partial<SubscriptionStatus>, c: Call): Promise<void> {
-  const asked = { type: 'Asked', status: 'True' as const, reason: 'Answered', generation: s.generation, since: iso(k.clock.now()) }
+  const asked = {
+    type: 'Asked',
+    status: 'True' as const,
+    reason: 'Answered',
+    generation: s.generation,
+    since: iso(k.clock.now()),
+  }
   await k.resources.update(
     'Subscription',
     s.name,
@@ -235,11 +288,23 @@ async function onError(k: Kernel, s: Mine, e: unknown, c: Call): Promise<void> {
   const error = isFnapError(e) ? `${e.symbol} ${e.sentence}` : 'INTERNAL something went wrong here'
   k.log.warn({ subscription: s.name, source: s.spec.source, err: e }, 'subscription: asking failed')
   if (symbol === 'REVOKED' || symbol === 'GONE') {
-    await k.resources.update('Subscription', s.name, n => ({ status: { ...n.status, phase: 'revoked', error, receipt: error, agreed: n.spec.wish } }), c, s.uid)
+    await k.resources.update(
+      'Subscription',
+      s.name,
+      n => ({ status: { ...n.status, phase: 'revoked', error, receipt: error, agreed: n.spec.wish } }),
+      c,
+      s.uid,
+    )
     return
   }
   if (FINAL.has(symbol)) {
-    await k.resources.update('Subscription', s.name, n => ({ status: { ...n.status, phase: 'failed', error, agreed: n.spec.wish } }), c, s.uid)
+    await k.resources.update(
+      'Subscription',
+      s.name,
+      n => ({ status: { ...n.status, phase: 'failed', error, agreed: n.spec.wish } }),
+      c,
+      s.uid,
+    )
     await k.queue.park(keyOf(s), k.processors.remove(s.name, c))
     return
   }
@@ -254,8 +319,24 @@ async function move(k: Kernel, s: Mine, c: Call): Promise<void> {
   await k.processors.ensureFor(s, c)
   step('subscribe.processor-stored')
   const phase = k.processors.phaseOf(s.name)
-  const next = s.spec.desired === 'pause' ? (phase === 'paused' ? 'paused' : s.status.phase) : phase === 'running' ? 'active' : s.status.phase === 'active' && phase !== 'failed' ? 'active' : 'starting'
-  await k.resources.update('Subscription', s.name, n => (n.status.phase === next || n.status.agreed !== n.spec.wish ? undefined : { status: { ...n.status, phase: next } }), c, s.uid)
+  const next =
+    s.spec.desired === 'pause'
+      ? phase === 'paused'
+        ? 'paused'
+        : s.status.phase
+      : phase === 'running'
+        ? 'active'
+        : s.status.phase === 'active' && phase !== 'failed'
+          ? 'active'
+          : 'starting'
+  await k.resources.update(
+    'Subscription',
+    s.name,
+    n =>
+      n.status.phase === next || n.status.agreed !== n.spec.wish ? undefined : { status: { ...n.status, phase: next } },
+    c,
+    s.uid,
+  )
   if (next === 'active') step('subscribe.active')
 }
 
@@ -290,6 +371,10 @@ async function tellEnd(k: Kernel, s: Mine, c: Call): Promise<void> {
     throw e
   })
   if (!place || (s.status.peer !== undefined && place.domain !== s.status.peer)) return
-  const reply = await k.peers.request(place, formatCommand('UNSUBSCRIBE', { flow: s.spec.source }, { id: s.name, gen: s.spec.wish }), c)
+  const reply = await k.peers.request(
+    place,
+    formatCommand('UNSUBSCRIBE', { flow: s.spec.source }, { id: s.name, gen: s.spec.wish }),
+    c,
+  )
   if (reply.kind === 'error' && reply.temporary) throw fnapError('REMOTE', 'the agent of that flow could not be told')
 }

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import { fnapError, type From, mintId } from '@fnaa/protocol'
+import { type From, fnapError, mintId } from '@fnaa/protocol'
 import type { Call } from '../contract/common.js'
 import type { Mode, SubscriptionSpec } from '../contract/kinds.js'
 import type { Resource } from '../contract/store.js'
@@ -39,7 +39,9 @@ export class Subscriptions {
 
   /** The one of (source, local, direction), which is unique here (federation rule 1). */
   find(n: { source: string; local: string; direction: 'in' | 'out' }): Mine | undefined {
-    return this.#k.resources.by('Subscription', 'local', n.local).find(s => s.spec.source === n.source && s.spec.direction === n.direction)
+    return this.#k.resources
+      .by('Subscription', 'local', n.local)
+      .find(s => s.spec.source === n.source && s.spec.direction === n.direction)
   }
 
   /**
@@ -77,7 +79,13 @@ export class Subscriptions {
     const id = mintId(randomBytes(16))
     const spec: SubscriptionSpec = { ...n, desired: 'run', wish: 1 }
     const made = await this.#k.resources.create(
-      { kind: 'Subscription', name: id, spec, finalizers: ['fnaad/agreement'], status: { conditions: [], phase: 'resolving' } },
+      {
+        kind: 'Subscription',
+        name: id,
+        spec,
+        finalizers: ['fnaad/agreement'],
+        status: { conditions: [], phase: 'resolving' },
+      },
       c,
     )
     step('subscribe.stored')
@@ -132,7 +140,8 @@ const sameWish = (spec: SubscriptionSpec, n: NewSubscription): boolean =>
   same([spec.from, spec.mode, spec.filter ?? null], [n.from, n.mode, n.filter ?? null])
 
 function outcome(s: Mine | undefined): Outcome | undefined {
-  if (!s || s.deleting !== undefined) return { phase: 'over', error: fnapError('GONE', 'the subscription was ended meanwhile') }
+  if (!s || s.deleting !== undefined)
+    return { phase: 'over', error: fnapError('GONE', 'the subscription was ended meanwhile') }
   const { phase } = s.status
   if (phase === 'failed' || phase === 'revoked') return { phase: 'over', error: errorOf(s) }
   if (phase === 'pending') return { phase, s }

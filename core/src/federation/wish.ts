@@ -1,4 +1,4 @@
-import { fnapError, type From } from '@fnaa/protocol'
+import { type From, fnapError } from '@fnaa/protocol'
 import type { Mode, SubscriberSpec } from '../contract/kinds.js'
 import type { Resource } from '../contract/store.js'
 import { same } from '../resources/conditions.js'
@@ -49,7 +49,10 @@ export const stale = (s: Known): Error => fnapError('STALE', numbered(s.spec.gen
  * Checks a word about a known ID against what stands (federation rules 1, 2, 5; hardening H1, H6).
  * @throws FnapError CONFLICT, REVOKED, GONE, STALE
  */
-export function checkKnown(s: Known, w: { peer: string; flow?: string; direction?: string; for?: string; generation: number }): void {
+export function checkKnown(
+  s: Known,
+  w: { peer: string; flow?: string; direction?: string; for?: string; generation: number },
+): void {
   if (s.spec.peer !== w.peer) throw fnapError('CONFLICT', 'this ID belongs to another domain')
   if (isTombstone(s)) throw ended(s)
   const changed =
@@ -67,10 +70,7 @@ const optional = (w: { principal?: string; filter?: string; reason?: string }) =
 
 /** Does an equal generation say the same again? */
 export function sameWish(s: Known, w: Wish): boolean {
-  return (
-    s.spec.desired === 'run' &&
-    same([s.spec.from, s.spec.mode, optional(s.spec)], [w.from, w.mode, optional(w)])
-  )
+  return s.spec.desired === 'run' && same([s.spec.from, s.spec.mode, optional(s.spec)], [w.from, w.mode, optional(w)])
 }
 
 export function specOf(w: Wish, before?: SubscriberSpec): SubscriberSpec {

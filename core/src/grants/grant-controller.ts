@@ -13,7 +13,12 @@ export async function reconcileGrant(k: Kernel, name: string, signal: AbortSigna
 }
 
 /** Ends what stood on a right that was taken away, on a flow or on all flows of a namespace. */
-export async function enforceOn(k: Kernel, on: { kind: 'Namespace' | 'Flow'; name: string }, why: string, c: { signal: AbortSignal }): Promise<void> {
+export async function enforceOn(
+  k: Kernel,
+  on: { kind: 'Namespace' | 'Flow'; name: string },
+  why: string,
+  c: { signal: AbortSignal },
+): Promise<void> {
   const flows = on.kind === 'Flow' ? [on.name] : k.resources.by('Flow', 'namespace', on.name).map(f => f.name)
   await Promise.all(flows.map(f => k.provider.enforce(f, why, c)))
 }

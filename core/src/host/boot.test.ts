@@ -1,6 +1,6 @@
 import t from 'tap'
 import type { Ctx, Kind } from '../contract/common.js'
-import { CONTRACT, type AnyPlugin } from '../contract/plugin.js'
+import { type AnyPlugin, CONTRACT } from '../contract/plugin.js'
 import { boot } from './boot.js'
 import { guard, pendingCalls } from './guard.js'
 
@@ -26,7 +26,13 @@ function plugin(kind: Kind, id: string, script: Script = {}, manifest: object = 
     setup: async () => {
       log.push(`+${id}`)
       await script.setup?.()
-      return { health: async () => ({ ok: true }), close: async () => (log.push(`-${id}`), script.close?.()) }
+      return {
+        health: async () => ({ ok: true }),
+        close: async () => {
+          log.push(`-${id}`)
+          await script.close?.()
+        },
+      }
     },
   } as unknown as AnyPlugin
 }
@@ -38,7 +44,13 @@ t.beforeEach(() => {
 })
 
 t.test('boots in kind order, closes in reverse', async t => {
-  const booted = await start(plugin('gateway', 'g'), plugin('broker', 'b1'), plugin('auth', 'a'), plugin('broker', 'b2'), plugin('store', 's'))
+  const booted = await start(
+    plugin('gateway', 'g'),
+    plugin('broker', 'b1'),
+    plugin('auth', 'a'),
+    plugin('broker', 'b2'),
+    plugin('store', 's'),
+  )
   await booted.close()
   t.same(log, ['+s', '+a', '+b1', '+b2', '+g', '-g', '-b2', '-b1', '-a', '-s'])
 })
@@ -65,7 +77,10 @@ t.test('close: every failure is told, a hang does not hang', async t => {
   const boom = plugin('dns', 'boom', { close: () => Promise.reject(new Error('x')) })
   const booted = await start(plugin('store', 's'), hang, boom)
   const e = (await booted.close().catch(x => x)) as AggregateError
-  t.match(e.errors, [{ plugin: 'boom', op: 'close' }, { code: 'FNA_ERR_PLUGIN_CLOSE', message: /'hang' did not close/ }])
+  t.match(e.errors, [
+    { plugin: 'boom', op: 'close' },
+    { code: 'FNA_ERR_PLUGIN_CLOSE', message: /'hang' did not close/ },
+  ])
   t.same(log.slice(-3), ['-boom', '-hang', '-s'])
 })
 
@@ -80,7 +95,10 @@ t.test('what two plugins both offer is refused before anything starts', async t 
   for (const [what, plugins, message] of cases) {
     t.match(await start(...plugins).catch(x => x), { code: 'FNA_ERR_PLUGIN_DUPLICATE', message }, what)
   }
-  t.match(await start(plugin('dns', 'old', {}, { contract: 99 })).catch(x => x), { code: 'FNA_ERR_PLUGIN_CONTRACT', message: /'old' was written for contract 99, this kernel has 1: upgrade fnaad/ })
+  t.match(await start(plugin('dns', 'old', {}, { contract: 99 })).catch(x => x), {
+    code: 'FNA_ERR_PLUGIN_CONTRACT',
+    message: /'old' was written for contract 99, this kernel has 1: upgrade fnaad/,
+  })
   t.same(log, [])
 })
 
@@ -90,14 +108,20 @@ t.test('guard: deadline, name, code; the call is known while it is pending', asy
     close: async () => {},
     quick: async (_c: object) => 'done',
     throws: async (_c: object) => Promise.reject(new Error('inside')),
-    hangs: (c: { signal: AbortSignal }) => new Promise<void>((_, no) => c.signal.addEventListener('abort', () => no(new Error('aborted')))),
+    hangs: (c: { signal: AbortSignal }) =>
+      new Promise<void>((_, no) => c.signal.addEventListener('abort', () => no(new Error('aborted')))),
     plain: (n: number) => n + 1,
   }
   const g = guard({ id: 'p' }, service, 50)
   const c = { signal: new AbortController().signal }
   t.equal(await g.quick(c), 'done')
   t.equal(g.plain(1), 2)
-  t.match(await g.throws(c).catch((x: Error) => x), { code: 'FNA_ERR_PLUGIN', plugin: 'p', op: 'throws', message: /p\.throws: inside/ })
+  t.match(await g.throws(c).catch((x: Error) => x), {
+    code: 'FNA_ERR_PLUGIN',
+    plugin: 'p',
+    op: 'throws',
+    message: /p\.throws: inside/,
+  })
   const hanging = g.hangs(c).catch((x: Error) => x)
   t.match(pendingCalls(), [{ plugin: 'p', op: 'hangs' }])
   t.match(await hanging, { code: 'FNA_ERR_PLUGIN_TIMEOUT', plugin: 'p' })

@@ -109,9 +109,13 @@ async function setUp(plugin: AnyPlugin, ctx: Ctx, limits: Deadlines): Promise<Lo
     void run.then(s => s.close()).catch(() => undefined)
     const stamped = stamp(e, plugin.id, 'setup')
     if (stamped.code !== 'FNA_ERR_PLUGIN') throw stamped
-    const error = new FnaError('FNA_ERR_PLUGIN_SETUP', `plugin '${plugin.id}' failed in setup: ${(e as Error).message}`, {
-      cause: e,
-    })
+    const error = new FnaError(
+      'FNA_ERR_PLUGIN_SETUP',
+      `plugin '${plugin.id}' failed in setup: ${(e as Error).message}`,
+      {
+        cause: e,
+      },
+    )
     throw stamp(error, plugin.id, 'setup')
   }
 }

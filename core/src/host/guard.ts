@@ -1,6 +1,6 @@
-import type { AnyPlugin } from '../contract/plugin.js'
 import type { Call, Service } from '../contract/common.js'
 import { FnaError, isFna } from '../contract/errors.js'
+import type { AnyPlugin } from '../contract/plugin.js'
 
 /** Methods that wait by design: they end by their signal, not by a deadline. */
 const UNBOUNDED: ReadonlySet<string> = new Set(['elect', 'watch', 'status', 'start'])

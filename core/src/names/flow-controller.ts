@@ -43,7 +43,8 @@ async function ensureQueue(k: Kernel, f: F, broker: Broker, queue: string, c: Ca
   const there = await broker.service.describeQueue(queue, c)
   if (f.spec.adopt !== undefined) return there ? undefined : 'QueueAbsent'
   if (there) return f.status.absentSeen ? undefined : 'QueueExists'
-  if (f.status.epoch !== undefined) k.log.error({ flow: f.name, queue }, 'the queue of a flow has gone: made anew, its events are lost')
+  if (f.status.epoch !== undefined)
+    k.log.error({ flow: f.name, queue }, 'the queue of a flow has gone: made anew, its events are lost')
   await k.resources.update('Flow', f.name, n => ({ status: { ...n.status, absentSeen: true, queue } }), c, f.uid)
   step('flow.create.absent-seen')
   await broker.service.createQueue(queue, f.spec.queue, c)
@@ -94,7 +95,14 @@ async function remove(k: Kernel, f: F, broker: Broker, c: Call): Promise<number 
   return undefined
 }
 
-async function report(k: Kernel, f: F, status: 'True' | 'False', reason: string, more: Partial<FlowStatus>, c: Call): Promise<undefined> {
+async function report(
+  k: Kernel,
+  f: F,
+  status: 'True' | 'False',
+  reason: string,
+  more: Partial<FlowStatus>,
+  c: Call,
+): Promise<undefined> {
   const ready = { type: 'Ready', status, reason, generation: f.generation, since: iso(k.clock.now()) }
   await k.resources.update('Flow', f.name, n => ({ status: withCondition({ ...n.status, ...more }, ready) }), c, f.uid)
 }

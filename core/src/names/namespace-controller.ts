@@ -18,7 +18,13 @@ export async function reconcileNamespace(k: Kernel, name: string, signal: AbortS
   }
   if (domain !== undefined) await k.registrar.agentNames([{ name, domain }], c)
   if (isTrue(n.status, 'Ready', n.generation)) return undefined
-  const ready = { type: 'Ready', status: 'True' as const, reason: 'Ready', generation: n.generation, since: iso(k.clock.now()) }
+  const ready = {
+    type: 'Ready',
+    status: 'True' as const,
+    reason: 'Ready',
+    generation: n.generation,
+    since: iso(k.clock.now()),
+  }
   await k.resources.update('Namespace', name, now => ({ status: withCondition(now.status, ready) }), c, n.uid)
   return undefined
 }

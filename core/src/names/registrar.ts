@@ -59,10 +59,7 @@ export class Registrar {
   async flow(flow: Resource<'Flow'>, broker: Broker, c: Call): Promise<void> {
     const { host, port, tls } = this.agent
     const { type, servers, words } = publicEndpoint(flow, broker, this.agent)
-    await this.#apply(
-      flowRecords({ flow: flow.name, agent: { host, port, tls }, queue: { type, servers, words } }),
-      c,
-    )
+    await this.#apply(flowRecords({ flow: flow.name, agent: { host, port, tls }, queue: { type, servers, words } }), c)
   }
 
   async endpoint(name: string, topic: string, type: string, servers: readonly string[], c: Call): Promise<void> {

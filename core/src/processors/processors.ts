@@ -66,7 +66,8 @@ export class Processors {
         const type = service as ProcessorType
         this.#types.set(type.type, type)
       }
-      if (plugin.manifest.kind === 'runtime') this.#runtimes.set(plugin.id, { id: plugin.id, service: service as RuntimeService })
+      if (plugin.manifest.kind === 'runtime')
+        this.#runtimes.set(plugin.id, { id: plugin.id, service: service as RuntimeService })
     }
   }
 
@@ -142,10 +143,31 @@ export class Processors {
     if (!known) {
       const type = this.typeFor('SUBSCRIBE')?.type ?? 'bridge'
       const own = `subscription:${s.name}`
-      const ends = s.spec.direction === 'in' ? { sources: [own], sinks: [s.spec.local] } : { sources: [s.spec.local], sinks: [own] }
-      const spec = { type, owner: s.spec.for, ...ends, from: s.spec.from, config: null, runtime: this.runtime ?? '', desired } as const
+      const ends =
+        s.spec.direction === 'in'
+          ? { sources: [own], sinks: [s.spec.local] }
+          : { sources: [s.spec.local], sinks: [own] }
+      const spec = {
+        type,
+        owner: s.spec.for,
+        ...ends,
+        from: s.spec.from,
+        config: null,
+        runtime: this.runtime ?? '',
+        desired,
+      } as const
       await resources
-        .create({ kind: 'Processor', name: s.name, spec, finalizers: ['fnaad/run'], owner: { kind: 'Subscription', name: s.name, uid: s.uid }, status: { conditions: [], epoch: 0 } }, c)
+        .create(
+          {
+            kind: 'Processor',
+            name: s.name,
+            spec,
+            finalizers: ['fnaad/run'],
+            owner: { kind: 'Subscription', name: s.name, uid: s.uid },
+            status: { conditions: [], epoch: 0 },
+          },
+          c,
+        )
         .catch(e => (isFna(e, 'FNA_ERR_EXISTS') ? undefined : Promise.reject(e)))
     } else if (known.spec.desired !== desired && known.deleting === undefined) {
       await resources.update('Processor', s.name, p => ({ spec: { ...p.spec, desired } }), c)
@@ -165,7 +187,8 @@ export class Processors {
   /** Stops the processors of users who lost a right on the flow. */
   async enforce(flow: string): Promise<void> {
     for (const p of this.#k.resources.list('Processor')) {
-      if (p.owner === undefined && [...p.spec.sources, ...p.spec.sinks].includes(flow)) this.#k.queue.add(`Processor/${p.name}`, { urgent: true })
+      if (p.owner === undefined && [...p.spec.sources, ...p.spec.sinks].includes(flow))
+        this.#k.queue.add(`Processor/${p.name}`, { urgent: true })
     }
   }
 
@@ -223,9 +246,13 @@ export class Processors {
       return { name, endpoint, subscription: s.uid, epoch: s.status.sourceEpoch ?? '' }
     }
     const f = this.#k.resources.get('Flow', name)
-    if (!f?.status.queue || f.deleting !== undefined) throw new Error(`flow ${name} of processor ${p.name} is not ready`)
+    if (!f?.status.queue || f.deleting !== undefined)
+      throw new Error(`flow ${name} of processor ${p.name} is not ready`)
     const broker = this.#k.brokers.of(f)
-    const endpoint = broker.supports.reach === 'process' ? this.#ownEndpoint(p, name) : broker.service.internal(f.status.queue).endpoint
+    const endpoint =
+      broker.supports.reach === 'process'
+        ? this.#ownEndpoint(p, name)
+        : broker.service.internal(f.status.queue).endpoint
     return { name, endpoint, epoch: f.status.epoch ?? '' }
   }
 
@@ -270,11 +297,22 @@ export class Processors {
       sinks: ports.slice(n),
       desired: p.spec.desired === 'pause' ? 'pause' : 'run',
       guarantee: 'at-least-once',
-      network: { servers: resolver?.servers ?? ['127.0.0.1:53'], trustAd: resolver?.trustAd ?? false, allow: network?.allow ?? [] },
+      network: {
+        servers: resolver?.servers ?? ['127.0.0.1:53'],
+        trustAd: resolver?.trustAd ?? false,
+        allow: network?.allow ?? [],
+      },
     }
   }
 
-  async #port(p: Proc, end: End, index: number, epoch: number, secrets: Record<string, Credential>, c: Call): Promise<Port> {
+  async #port(
+    p: Proc,
+    end: End,
+    index: number,
+    epoch: number,
+    secrets: Record<string, Credential>,
+    c: Call,
+  ): Promise<Port> {
     const isSource = index < p.spec.sources.length
     const manifest = this.#k.brokers.manifest(end.endpoint.type)
     if (!manifest?.driver) throw new Error(`no driver for broker type ${end.endpoint.type}`)
@@ -289,7 +327,14 @@ export class Processors {
       if (credential) secrets[secret] = credential
     }
     const from = isSource && end.subscription === undefined ? { from: p.spec.from } : {}
-    return { name: end.name, endpoint: end.endpoint, secret, driver: driverUrl(manifest.driver, this.#base), foreign, ...from }
+    return {
+      name: end.name,
+      endpoint: end.endpoint,
+      secret,
+      driver: driverUrl(manifest.driver, this.#base),
+      foreign,
+      ...from,
+    }
   }
 
   async #localCredential(p: Proc, end: End, isSource: boolean, epoch: number, c: Call): Promise<Credential | null> {
@@ -299,7 +344,16 @@ export class Processors {
     if (broker.supports.reach === 'network') return broker.service.internal(f.status.queue).credential
     const right = isSource ? 'read' : 'write'
     if (isSource) await this.#begin(p, f, c)
-    return credentialOf(await this.#k.issued.forRun({ kind: 'processor', key: p.uid, name: queueName(end.name), flow: end.name, right, epoch }))
+    return credentialOf(
+      await this.#k.issued.forRun({
+        kind: 'processor',
+        key: p.uid,
+        name: queueName(end.name),
+        flow: end.name,
+        right,
+        epoch,
+      }),
+    )
   }
 
   /** Where it begins to read becomes a position once, before its first run: `latest` then means when it was made. */
@@ -346,6 +400,12 @@ export class Processors {
 
   async #report(p: Proc, phase: string, error: string | undefined, c: Call): Promise<undefined> {
     const epoch = this.#handed.get(p.name)?.epoch ?? p.status.epoch
-    await this.#k.resources.update('Processor', p.name, n => ({ status: { conditions: n.status.conditions, epoch, phase, ...(error === undefined ? {} : { error }) } }), c, p.uid)
+    await this.#k.resources.update(
+      'Processor',
+      p.name,
+      n => ({ status: { conditions: n.status.conditions, epoch, phase, ...(error === undefined ? {} : { error }) } }),
+      c,
+      p.uid,
+    )
   }
 }

@@ -1,7 +1,7 @@
-import type { Kernel } from '../kernel.js'
-import { reconcileGrant } from '../grants/grant-controller.js'
 import { reconcileSubscriber } from '../federation/subscriber-controller.js'
 import { reconcileSubscription } from '../federation/subscription-controller.js'
+import { reconcileGrant } from '../grants/grant-controller.js'
+import type { Kernel } from '../kernel.js'
 import { reconcileFlow } from '../names/flow-controller.js'
 import { reconcileNamespace } from '../names/namespace-controller.js'
 import type { KindName, Listener } from './resources.js'
@@ -32,7 +32,9 @@ export function wake(k: Kernel): Listener {
       if (gone) wakeOwner(k, now)
       return
     }
-    const ends = now.deleting !== undefined || ['revoked', 'gone', 'stop'].includes((now.spec as { desired?: string }).desired ?? '')
+    const ends =
+      now.deleting !== undefined ||
+      ['revoked', 'gone', 'stop'].includes((now.spec as { desired?: string }).desired ?? '')
     const spec = previous !== undefined && previous.generation !== now.generation
     const marked = now.deleting !== undefined && previous?.deleting === undefined
     k.queue.add(key, { urgent: ends, preempt: spec || marked })

@@ -104,7 +104,13 @@ t.test('backoff doubles from 0.1 s, a success begins anew, fresh() does not wait
       if (fail) throw new Error('no')
       return undefined
     },
-    { base: 1, max: 8, onError: (_k, _e, ms) => (waits.push(ms), waits.length === 5 && tell()) },
+    {
+      base: 1,
+      max: 8,
+      onError: (_k, _e, ms) => {
+        if (waits.push(ms) === 5) tell()
+      },
+    },
   )
   const five = new Promise<void>(resolve => (tell = resolve))
   q.add('a')

@@ -29,7 +29,11 @@ const INDEXES: Partial<Record<KindName, readonly string[]>> = {
   Request: ['flow', 'subscription', 'peer'],
 }
 
-type Change<K extends KindName> = { spec?: Kinds[K]['spec']; status?: Kinds[K]['status']; finalizers?: readonly string[] }
+type Change<K extends KindName> = {
+  spec?: Kinds[K]['spec']
+  status?: Kinds[K]['status']
+  finalizers?: readonly string[]
+}
 
 /**
  * All resources in memory, over the store. A store of one process has no other writer, so what stands here is what stands
@@ -230,7 +234,10 @@ export class Resources {
       if (typeof value !== 'string') continue
       const key = `${r.kind}.${field}`
       let index = this.#index.get(key)
-      if (!index) this.#index.set(key, (index = new Map()))
+      if (!index) {
+        index = new Map()
+        this.#index.set(key, index)
+      }
       each(index, value)
     }
   }

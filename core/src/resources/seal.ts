@@ -25,7 +25,10 @@ export async function sealKey(directory: string): Promise<Buffer> {
   }
   const key = await readFile(path)
   if (key.length !== 32) {
-    throw new FnaError('FNA_ERR_CORRUPT', `${path} must hold 32 bytes; restore it from the backup of the state beside it`)
+    throw new FnaError(
+      'FNA_ERR_CORRUPT',
+      `${path} must hold 32 bytes; restore it from the backup of the state beside it`,
+    )
   }
   return key
 }
@@ -47,9 +50,13 @@ export function sealed(bucket: KeyValue, key: Buffer): KeyValue {
       const value = Buffer.concat([plain.update(bytes.subarray(1 + NONCE, bytes.length - TAG)), plain.final()])
       return { value, revision: entry.revision }
     } catch (e) {
-      throw new FnaError('FNA_ERR_CORRUPT', `a sealed value does not open: seal.key is not the one it was sealed with`, {
-        cause: e,
-      })
+      throw new FnaError(
+        'FNA_ERR_CORRUPT',
+        `a sealed value does not open: seal.key is not the one it was sealed with`,
+        {
+          cause: e,
+        },
+      )
     }
   }
   return {

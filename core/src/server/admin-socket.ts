@@ -24,8 +24,14 @@ export function adminCommands(loaded: Kernel['loaded']): AdminCommand[] {
 /** Runs one command of a plugin. @throws FNA_ERR_INVALID for one that no plugin has */
 export async function runAdmin(commands: readonly AdminCommand[], r: AdminRequest): Promise<readonly string[]> {
   const found = commands.find(c => c.name === r.name)
-  if (!found) throw new FnaError('FNA_ERR_INVALID', `no plugin of the config does '${r.name}'; there are: ${commands.map(c => c.name).join(', ') || 'none'}`)
-  return found.run(r.args, r.password === undefined ? {} : { password: r.password }, { signal: AbortSignal.timeout(30_000) })
+  if (!found)
+    throw new FnaError(
+      'FNA_ERR_INVALID',
+      `no plugin of the config does '${r.name}'; there are: ${commands.map(c => c.name).join(', ') || 'none'}`,
+    )
+  return found.run(r.args, r.password === undefined ? {} : { password: r.password }, {
+    signal: AbortSignal.timeout(30_000),
+  })
 }
 
 /** A unix socket of mode 0600 in the agent's directory: `fnaad user` and `fnaad key` speak to the running agent here. */

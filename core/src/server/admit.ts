@@ -28,7 +28,9 @@ function refusal(kernel: Kernel, session: Session, who: Identity): string | null
   switch (who.type) {
     case 'user': {
       const at = who.principal.lastIndexOf('@')
-      return at > 0 && own.includes(who.principal.slice(at + 1)) ? null : `user ${who.principal} is of no domain of ours`
+      return at > 0 && own.includes(who.principal.slice(at + 1))
+        ? null
+        : `user ${who.principal} is of no domain of ours`
     }
     case 'domain':
       if (own.includes(who.principal)) return `domain ${who.principal} is our own`
@@ -37,7 +39,8 @@ function refusal(kernel: Kernel, session: Session, who: Identity): string | null
       const account = kernel.issued.get(who.principal)
       if (!account) return 'an issued credential that is not known'
       // Always TLS, but for an agent that has no certificate and therefore serves this machine only (hardening H3).
-      if (session.peer.tls === null && (kernel.certificates || !session.peer.loopback)) return 'an issued credential outside TLS'
+      if (session.peer.tls === null && (kernel.certificates || !session.peer.loopback))
+        return 'an issued credential outside TLS'
       session.issued = account
       return null
     }

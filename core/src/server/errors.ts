@@ -1,4 +1,4 @@
-import { fnapError, type FnapError, isFnapError } from '@fnaa/protocol'
+import { type FnapError, fnapError, isFnapError } from '@fnaa/protocol'
 import { type FnaCode, isFna } from '../contract/errors.js'
 
 type Symbols = Parameters<typeof fnapError>[0]

@@ -1,5 +1,5 @@
 import { createServer, type Server, type Socket } from 'node:net'
-import { createServer as createTlsServer, type Server as TlsServer, type TLSSocket } from 'node:tls'
+import { createServer as createTlsServer, type TLSSocket, type Server as TlsServer } from 'node:tls'
 import { fnapError, formatError } from '@fnaa/protocol'
 import type { PeerInfo } from '../contract/auth.js'
 import { FnaError } from '../contract/errors.js'

@@ -1,22 +1,22 @@
 import type { Socket } from 'node:net'
 import {
   type Command,
+  type FnapError,
   fnapError,
   formatError,
-  type FnapError,
   isFnapError,
   LIMITS,
   LineReader,
   type ServerState,
-  serverNext,
   type ServerStimulus,
+  serverNext,
 } from '@fnaa/protocol'
 import type { Identity, PeerInfo } from '../contract/auth.js'
 import { isFna } from '../contract/errors.js'
-import type { Kernel } from '../kernel.js'
 import type { IssuedAccount } from '../federation/issued.js'
-import { parse } from './parse-cache.js'
+import type { Kernel } from '../kernel.js'
 import { toFnapError } from './errors.js'
+import { parse } from './parse-cache.js'
 
 /** What a command comes to: a whole reply line, data lines between `220 DATA` and `220 OK`, or a use of the connection. */
 export type Result = string | { readonly lines: readonly string[] } | { readonly stream: (s: Session) => Promise<void> }
@@ -24,7 +24,15 @@ export type Result = string | { readonly lines: readonly string[] } | { readonly
 /** Who gets the bytes while a command uses the connection: lines one by one, or chunks as they come. */
 export type Intake = { line(line: string): void | Promise<void> } | { bytes(chunk: Buffer): void }
 
-const PRE_LOGIN: ReadonlySet<string> = new Set(['CAPABILITIES', 'HELP', 'NOOP', 'QUIT', 'STARTTLS', 'AUTHENTICATE', 'FNAPKEY'])
+const PRE_LOGIN: ReadonlySet<string> = new Set([
+  'CAPABILITIES',
+  'HELP',
+  'NOOP',
+  'QUIT',
+  'STARTTLS',
+  'AUTHENTICATE',
+  'FNAPKEY',
+])
 const OUT_HIGH = 1 << 20
 const STRIKES = 3
 let lastId = 0
@@ -412,7 +420,9 @@ export class Session {
       )
     }
     this.#settle(ready, 'sCmdOk')
-    this.send(result.lines.length === 0 ? '220 DATA\r\n220 OK\r\n' : `220 DATA\r\n${result.lines.join('\r\n')}\r\n220 OK\r\n`)
+    this.send(
+      result.lines.length === 0 ? '220 DATA\r\n220 OK\r\n' : `220 DATA\r\n${result.lines.join('\r\n')}\r\n220 OK\r\n`,
+    )
   }
 
   #finishError(e: unknown, ready: boolean, command: Command): void {

@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises'
-import { FnaError } from '../contract/errors.js'
 import type { Config } from '../config/define.js'
+import { FnaError } from '../contract/errors.js'
 
 /** PEM texts of the agent's own certificate. */
 export interface Pair {

@@ -20,7 +20,8 @@ export async function login({ endpoint, credential, host }: Where, c: Call): Pro
   const colon = server.lastIndexOf(':')
   const at = { host: server.slice(0, colon), port: Number(server.slice(colon + 1)) }
   const mode = (endpoint.options as { tls?: string } | undefined)?.tls ?? 'starttls'
-  if (mode === 'none' && host.foreign) throw new FnaError('FNA_ERR_DENIED', 'an endpoint of another domain without TLS is refused')
+  if (mode === 'none' && host.foreign)
+    throw new FnaError('FNA_ERR_DENIED', 'an endpoint of another domain without TLS is refused')
   const stream = await host.dial(at, c)
   const tls = {
     servername: endpoint.tls?.servername ?? at.host,
@@ -43,5 +44,7 @@ async function prove(connection: FnapConnection, credential: Credential | null, 
   const { user = '', password = '' } = credential.values
   const peer = connection.peerInfo()
   const mechanism = peer.tls?.version === 'TLSv1.3' ? 'SCRAM-SHA-256-PLUS' : 'SCRAM-SHA-256'
-  await connection.authenticate(mechanism, scram({ user, password, mechanism, peer, offered: OFFERED }), { signal: c.signal })
+  await connection.authenticate(mechanism, scram({ user, password, mechanism, peer, offered: OFFERED }), {
+    signal: c.signal,
+  })
 }

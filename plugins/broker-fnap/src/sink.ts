@@ -53,7 +53,10 @@ export class FnapSink implements Sink {
   }
 
   async #send(b: Batch, c: Call): Promise<{ acknowledged: Promise<{ cursor: string }> }> {
-    const bytes: Uint8Array = b.raw?.codec === 'none' || b.raw?.codec === 'gzip' ? b.raw.bytes : encodeBatch(b.events({ bytes: LIMITS.expanded }))
+    const bytes: Uint8Array =
+      b.raw?.codec === 'none' || b.raw?.codec === 'gzip'
+        ? b.raw.bytes
+        : encodeBatch(b.events({ bytes: LIMITS.expanded }))
     while (this.#credit <= 0 && !this.#failure && !c.signal.aborted) {
       await new Promise<void>(resolve => {
         this.#more.push(resolve)
@@ -76,7 +79,10 @@ export class FnapSink implements Sink {
         else if (frame.type === 'W') this.#grant(frame.bytes)
       }
       const e = this.#stream.ended
-      throw new FnaError('FNA_ERR_UNAVAILABLE', `the other agent ended the stream: ${e?.code ?? ''} ${e?.symbol ?? ''} ${e?.text ?? ''}`)
+      throw new FnaError(
+        'FNA_ERR_UNAVAILABLE',
+        `the other agent ended the stream: ${e?.code ?? ''} ${e?.symbol ?? ''} ${e?.text ?? ''}`,
+      )
     } catch (e) {
       this.#fail(e as Error)
     }

@@ -1,7 +1,17 @@
 import type { FnapConnection, FrameStream } from '@fnaa/client'
 import type { Call, Source } from '@fnaa/core/plugin'
 import { FnaError } from '@fnaa/core/plugin'
-import { type Batch, batchOf, checkBatch, formatCommand, type Frame, type From, type Gap, LIMITS, type Position } from '@fnaa/protocol'
+import {
+  type Batch,
+  batchOf,
+  checkBatch,
+  type Frame,
+  type From,
+  formatCommand,
+  type Gap,
+  LIMITS,
+  type Position,
+} from '@fnaa/protocol'
 import { login, type Where } from './login.js'
 
 const CREDIT = 4 << 20
@@ -13,7 +23,11 @@ export async function openSource(where: Where, opt: { epoch: number; from: From 
   try {
     const { cursor } = (where.endpoint.options ?? {}) as { cursor?: string }
     const position = opt.from.at === 'position' ? opt.from.position : null
-    const from = position ? { from: { at: 'position' } } : cursor === undefined ? {} : { from: { at: 'cursor', label: cursor } }
+    const from = position
+      ? { from: { at: 'position' } }
+      : cursor === undefined
+        ? {}
+        : { from: { at: 'cursor', label: cursor } }
     const line = formatCommand(
       'READ FLOW',
       { flow: where.endpoint.queue },
@@ -84,7 +98,10 @@ class FnapSource implements Source {
 
   async lag() {
     const h = this.#heartbeat
-    return { epoch: h?.epoch ?? '', shards: { '*': { behind: h?.lag.events ?? 0, ...(h?.lag.ms === undefined ? {} : { behindMs: h.lag.ms }) } } }
+    return {
+      epoch: h?.epoch ?? '',
+      shards: { '*': { behind: h?.lag.events ?? 0, ...(h?.lag.ms === undefined ? {} : { behindMs: h.lag.ms }) } },
+    }
   }
 
   async position(): Promise<Position> {
@@ -105,7 +122,10 @@ class FnapSource implements Source {
     if (frame && frame.type !== 'E') return frame
     const e = frame ?? this.#stream.ended
     const why = e && e.code >= 400 ? `${e.code} ${e.symbol ?? ''} ${e.text}` : 'it ended'
-    throw new FnaError(e?.symbol === 'STALE' ? 'FNA_ERR_FENCED' : 'FNA_ERR_UNAVAILABLE', `the stream of the other agent is over: ${why}`)
+    throw new FnaError(
+      e?.symbol === 'STALE' ? 'FNA_ERR_FENCED' : 'FNA_ERR_UNAVAILABLE',
+      `the stream of the other agent is over: ${why}`,
+    )
   }
 }
 export const MOST_BATCH = LIMITS.frame

@@ -52,7 +52,10 @@ export class Host {
     // A path in the agent's own directory may be longer than the 108 bytes that a unix socket can have.
     const directory = await mkdtemp(join(tmpdir(), 'fnaad-host-'))
     const socket = join(directory, 'control.sock')
-    const child = spawn(process.execPath, [program, socket], { stdio: ['pipe', 'pipe', 'inherit'], env: { ...process.env } })
+    const child = spawn(process.execPath, [program, socket], {
+      stdio: ['pipe', 'pipe', 'inherit'],
+      env: { ...process.env },
+    })
     await ready(child)
     child.stdout?.resume()
     child.stdin?.on('error', () => undefined)
@@ -97,7 +100,9 @@ export class Host {
       this.#client[method](message, { deadline: Date.now() + CALL_MS }, (e, r) => {
         if (!e) return resolve(r ?? {})
         const fenced = e.code === 9
-        reject(new FnaError(fenced ? 'FNA_ERR_FENCED' : 'FNA_ERR_UNAVAILABLE', `processor host: ${e.details}`, { cause: e }))
+        reject(
+          new FnaError(fenced ? 'FNA_ERR_FENCED' : 'FNA_ERR_UNAVAILABLE', `processor host: ${e.details}`, { cause: e }),
+        )
       })
     })
   }

@@ -1,5 +1,14 @@
 import { createRequire } from 'node:module'
-import { type Call, type Credential, type Ctx, FnaError, type Health, type Run, type RuntimeService, type RunStatus } from '@fnaa/core/plugin'
+import {
+  type Call,
+  type Credential,
+  type Ctx,
+  FnaError,
+  type Health,
+  type Run,
+  type RunStatus,
+  type RuntimeService,
+} from '@fnaa/core/plugin'
 import { Host } from './host.js'
 import type { RuntimeProcessOptions } from './index.js'
 

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { FnapConnection, plain, type Reply } from '@fnaa/client'
-import { Agent, type Clock, type Config, loadConfig, validate, type AuthService } from '@fnaa/core'
+import { Agent, type AuthService, type Clock, type Config, loadConfig, validate } from '@fnaa/core'
 import { formatCommand } from '@fnaa/protocol'
 
 export const CONFIG = fileURLToPath(new URL('../../../fnaad.config.ts', import.meta.url))
@@ -87,7 +87,12 @@ export class TestAgent {
     const config = this.#options.change?.(loaded.config) ?? loaded.config
     const { plugins } = await validate({ ...loaded, config })
     const { clock } = this.#options
-    this.agent = await Agent.start({ config: { ...config, log: { level: (process.env['TEST_LOG'] as 'silent' | undefined) ?? 'silent' } }, plugins, base: CONFIG, ...(clock ? { clock } : {}) })
+    this.agent = await Agent.start({
+      config: { ...config, log: { level: (process.env['TEST_LOG'] as 'silent' | undefined) ?? 'silent' } },
+      plugins,
+      base: CONFIG,
+      ...(clock ? { clock } : {}),
+    })
     await this.agent.ready(AbortSignal.timeout(20_000))
     await this.addUser(USER, PASSWORD).catch(() => undefined)
     return this
@@ -173,7 +178,12 @@ export async function single(t: Teardown, options: StartOptions = {}): Promise<T
 }
 
 /** Waits until `look` gives something, looking again whenever a resource of the agent changes. */
-export async function eventually<T>(agent: TestAgent, look: () => T | undefined, what: string, ms = 20_000): Promise<T> {
+export async function eventually<T>(
+  agent: TestAgent,
+  look: () => T | undefined,
+  what: string,
+  ms = 20_000,
+): Promise<T> {
   return new Promise((resolve, reject) => {
     const timer = setTimeout(() => finish(new Error(`in ${ms} ms: ${what}`)), ms)
     const stop = agent.kernel.resources.onChange(() => check())
@@ -191,10 +201,15 @@ export async function eventually<T>(agent: TestAgent, look: () => T | undefined,
   })
 }
 /** The promise rejects with this symbol of FNAP. */
-export async function refused(t: { equal: (a: unknown, b: unknown, ...m: any[]) => unknown }, work: Promise<unknown>, symbol: string, m?: string): Promise<void> {
+export async function refused(
+  t: { equal: (a: unknown, b: unknown, m: string) => unknown },
+  work: Promise<unknown>,
+  symbol: string,
+  m?: string,
+): Promise<void> {
   const outcome = await work.then(
     () => 'no error',
     e => (e as { symbol?: string }).symbol ?? String(e),
   )
-  t.equal(outcome, symbol, m)
+  t.equal(outcome, symbol, m ?? symbol)
 }

@@ -26,7 +26,10 @@ export class ProcessAgent {
     const fixed = { ...where, port: where.port || (await freePort()) }
     await mkdir(fixed.data, { recursive: true })
     const config = join(fixed.data, 'fnaad.config.ts')
-    await writeFile(config, `import base from ${JSON.stringify(CONFIG)}\nexport default { ...base(${JSON.stringify(fixed)}), ...${JSON.stringify(extra)} }\n`)
+    await writeFile(
+      config,
+      `import base from ${JSON.stringify(CONFIG)}\nexport default { ...base(${JSON.stringify(fixed)}), ...${JSON.stringify(extra)} }\n`,
+    )
     const agent = new ProcessAgent(fixed, config)
     await fnaad(['--config', config, 'user', 'add', 'test'], 'test\n')
     t.teardown(() => agent.kill())
@@ -55,7 +58,8 @@ export class ProcessAgent {
     })
     const up = once(child, 'message')
     const [outcome] = await Promise.race([up, once(child, 'exit')])
-    if ((outcome as { ready?: unknown } | null)?.ready === undefined) throw new Error(`the agent did not start:\n${this.#log}`)
+    if ((outcome as { ready?: unknown } | null)?.ready === undefined)
+      throw new Error(`the agent did not start:\n${this.#log}`)
     return this
   }
 
@@ -103,7 +107,9 @@ export function fnaad(args: string[], input = ''): Promise<string> {
 
 function run(program: string, args: string[], input = ''): Promise<string> {
   return new Promise((resolve, reject) => {
-    const child = execFile(program, args, (e, out, err) => (e ? reject(new Error(`${args.join(' ')}: ${err}`)) : resolve(out)))
+    const child = execFile(program, args, (e, out, err) =>
+      e ? reject(new Error(`${args.join(' ')}: ${err}`)) : resolve(out),
+    )
     child.stdin?.end(input)
   })
 }
