@@ -491,7 +491,9 @@ async function frames(a: Script, reader = new FrameReader()) {
     for (;;) {
       const frame = reader.next()
       if (frame) return frame
-      reader.push(await a.bytes())
+      const bytes = await a.bytes()
+      if (bytes.length === 0) throw new Error('the client went away')
+      reader.push(bytes)
     }
   }
 }
@@ -618,4 +620,30 @@ t.test('quit', async t => {
   await c.quit()
   const rude = await talk(t, a => void a.socket.destroy())
   await rude.quit()
+})
+
+t.test('many writers and many streams leave no listeners behind', async t => {
+  const warnings: Error[] = []
+  const warned = (w: Error) => warnings.push(w)
+  process.on('warning', warned)
+  t.teardown(() => process.off('warning', warned))
+  const c = await talk(t, async a => {
+    await login(a)
+    for (let i = 0; i < 30; i++) {
+      await a.line()
+      a.say('220 STREAM')
+      const next = await frames(a)
+      while ((await next()).type !== 'E');
+      a.raw(encodeFrame({ type: 'E', code: 220, text: 'OK' }))
+    }
+  })
+  await enter(c)
+  for (let i = 0; i < 30; i++) {
+    const stream = await c.stream('WRITE FLOW f FORMAT BATCH')
+    const batch = Buffer.alloc(30_000)
+    if (i === 0) await Promise.all(Array.from({ length: 50 }, (_, n) => stream.sendData('0', String(n), batch)))
+    await stream.end()
+  }
+  await new Promise(setImmediate)
+  t.same(warnings, [])
 })

@@ -38,6 +38,8 @@ export class FnapConnection {
   #capabilities = ''
   #greeting = ''
   #state: ClientState = 'conPend'
+  /** Ends the turn of a stream that is under way. */
+  #held: (() => void) | null = null
 
   private constructor(stream: Duplex, addresses: Addresses, opt: ConnectOptions) {
     this.#addresses = addresses
@@ -45,6 +47,8 @@ export class FnapConnection {
     this.#transport = new Transport(stream)
     this.#dialogue = new Dialogue(this.#transport, opt.trace)
     this.#opt = opt
+    // Whatever ends the connection also frees the place in the queue.
+    void this.#transport.closed.then(() => this.#held?.())
   }
 
   /**
@@ -61,11 +65,11 @@ export class FnapConnection {
     return connection
   }
 
-  /** The name that the agent gave in its greeting. It proves nothing. */
+  /** The name in the greeting. It proves nothing. */
   get greeting(): string {
     return this.#greeting
   }
-  /** The state of figure 19. */
+  /** Of figure 19. */
   get state(): ClientState {
     return this.open ? this.#state : 'idle'
   }
@@ -90,7 +94,7 @@ export class FnapConnection {
   async starttls(opt: SecureOptions, c?: Call): Promise<void> {
     await this.#turns.run(async () => {
       this.#advance('uStartTls')
-      await this.#timed(withSignal({}, c), async () => {
+      await this.#timed(c ? { signal: c.signal } : {}, async () => {
         await this.#dialogue.send('STARTTLS')
         expectSuccess(await this.#dialogue.reply({}))
         if (this.#transport.buffered > 0) {
@@ -239,9 +243,9 @@ export class FnapConnection {
     make: (release: () => void) => T,
   ): Promise<T> {
     const release = await this.#turns.take()
-    // Whatever ends the connection also frees the place in the queue.
-    void this.#transport.closed.then(release)
+    this.#held = release
     const done = () => {
+      this.#held = null
       this.#settle('ok')
       release()
     }
@@ -257,6 +261,7 @@ export class FnapConnection {
         throw abandon(this.#transport, 'FNA_ERR_CORRUPT', 'the agent answered this command in another manner')
       })
     } catch (e) {
+      this.#held = null
       release()
       throw e
     }
@@ -293,8 +298,4 @@ export class FnapConnection {
   #timed<T>(opt: CommandOptions, work: (signal: AbortSignal) => Promise<T>): Promise<T> {
     return timed(this.#transport, { ...opt, timeoutMs: opt.timeoutMs ?? this.#opt.replyMs ?? 45_000 }, work)
   }
-}
-
-function withSignal(opt: CommandOptions, c: Call | undefined): CommandOptions {
-  return c ? { ...opt, signal: c.signal } : opt
 }

@@ -12,7 +12,7 @@ export class Transport {
   #wake: (() => void) | null = null
   #ended = false
   #error: Error | null = null
-  #unread: Buffer | null = null
+  #drained: Promise<void> | null = null
   readonly #closed: Promise<void>
   #close!: () => void
 
@@ -65,11 +65,6 @@ export class Transport {
 
   /** The next bytes as they came, or null at the end of the stream: for frames. */
   async chunk(): Promise<Buffer | null> {
-    if (this.#unread) {
-      const bytes = this.#unread
-      this.#unread = null
-      return bytes
-    }
     for (;;) {
       const rest = this.#reader.rest()
       if (rest.length > 0) return rest
@@ -89,16 +84,22 @@ export class Transport {
   async send(data: string | Uint8Array): Promise<void> {
     if (!this.open) throw this.#reason()
     if (this.#stream.write(data)) return
+    this.#drained ??= this.#drain()
+    await this.#drained
+    if (this.#error) throw this.#reason()
+  }
+
+  /** One wait for all who send: a listener for each of them would be many. */
+  async #drain(): Promise<void> {
+    const stream = this.#stream
     await new Promise<void>(resolve => {
       const done = () => {
-        this.#stream.off('drain', done)
-        this.#stream.off('close', done)
+        stream.off('drain', done).off('close', done)
         resolve()
       }
-      this.#stream.on('drain', done)
-      this.#stream.on('close', done)
+      stream.on('drain', done).on('close', done)
     })
-    if (this.#error) throw this.#reason()
+    this.#drained = null
   }
 
   /** Lets go of the stream, for a TLS handshake on it. */
@@ -116,7 +117,6 @@ export class Transport {
   replace(stream: Duplex): void {
     const { limit } = this.#reader
     this.#reader = new LineReader(limit)
-    this.#unread = null
     this.#stream = stream
     this.#attach(stream)
   }
