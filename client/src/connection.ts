@@ -76,7 +76,6 @@ export class FnapConnection {
   get open(): boolean {
     return this.#transport.open
   }
-  /** Resolves when the connection is over. */
   get closed(): Promise<void> {
     return this.#transport.closed
   }

@@ -2,6 +2,9 @@ import { generateKeyPairSync } from 'node:crypto'
 import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net'
 import { createSecureContext, TLSSocket } from 'node:tls'
 import forge from 'node-forge'
+import { FnapConnection } from './connection.js'
+import type { ConnectOptions } from './connection-options.js'
+import { anonymous } from './sasl.js'
 
 /** One side of a scripted dialogue: what an agent receives and says, byte for byte. */
 export class Script {
@@ -147,3 +150,32 @@ export function certificate(name: string): { key: string; cert: string } {
   cert.sign(forge.pki.privateKeyFromPem(privateKey), forge.md.sha256.create())
   return { key: privateKey, cert: forge.pki.certificateToPem(cert) }
 }
+
+const GREETING = '220 fnaa.unix.test FNAA'
+
+/** A connection to an agent that plays `script` after its greeting. */
+export async function talk(
+  t: { teardown(fn: () => void): void },
+  script: (a: Script) => Promise<void> | void,
+  opt: ConnectOptions = {},
+  greeting = GREETING,
+): Promise<FnapConnection> {
+  const agent = await fakeAgent(t, async a => {
+    a.say(greeting)
+    await script(a)
+  })
+  const connection = await FnapConnection.connect(await agent.open(), opt)
+  t.teardown(() => connection.destroy())
+  return connection
+}
+
+/** The agent's side of any log-in with one message. */
+export async function login(a: Script): Promise<void> {
+  await a.line()
+  a.say('220 Authenticated')
+}
+
+export const enter = (c: FnapConnection): Promise<unknown> => c.authenticate('ANONYMOUS', anonymous())
+
+/** An error that carries this reply. */
+export const replied = (reply: object): Error => ({ reply }) as unknown as Error
