@@ -34,9 +34,8 @@ t.test('T8: create a flow by hand', async t => {
   // L1102: the queue is there, and once others may see the flow, so are its names.
   const [described] = await raw.say('DESCRIBE FLOW time.flows.unix.ar FULL', 1)
   t.equal(described, '220 DATA')
-  let line = ''
-  const lines: string[] = []
-  while (line !== '220 OK') lines.push((line = await raw.line()))
+  const lines = [await raw.line()]
+  while (lines.at(-1) !== '220 OK') lines.push(await raw.line())
   t.ok(
     lines.some(l => /^epoch=./.test(l)),
     'the broker has a queue, which has an identity',
@@ -44,8 +43,8 @@ t.test('T8: create a flow by hand', async t => {
   await dialogue(t, raw, [['UPDATE FLOW time.flows.unix.ar VISIBILITY public', '220 OK time.flows.unix.ar']])
   const { unix } = net.dns
   t.same(await dig(unix, 'time.flows.unix.ar', 'PTR'), ['PTR _flow._tcp.time.flows.unix.ar'])
-  t.same(await dig(unix, '_flow._tcp.time.flows.unix.ar', 'SRV'), [`SRV 0 0 ${net.unix} fnaa.unix.ar`])
-  t.same(await dig(unix, '_queue._flow._tcp.time.flows.unix.ar', 'SRV'), [`SRV 0 0 ${net.unix} fnaa.unix.ar`])
+  t.same(await dig(unix, '_flow._tcp.time.flows.unix.ar', 'SRV'), [`SRV 30 30 ${net.unix} fnaa.unix.ar`])
+  t.same(await dig(unix, '_queue._flow._tcp.time.flows.unix.ar', 'SRV'), [`SRV 30 30 ${net.unix} fnaa.unix.ar`])
   t.match(await dig(unix, '_queue._flow._tcp.time.flows.unix.ar', 'TXT'), [/broker-type=fnap/])
   t.same(await dig(unix, 'time.flows.unix.ar', 'SRV'), [`SRV 0 0 ${net.unix} fnaa.unix.ar`], 'as the prototype asks')
   t.same(await dig(unix, 'fnaa.unix.ar', 'A'), ['A 127.0.0.1'])
@@ -101,7 +100,7 @@ t.test('T11: subscribe by hand, at the agent that owns the flow', async t => {
   ])
   const { unix } = net.dns
   t.same(await dig(unix, endpoint, 'PTR'), [`PTR _flow._tcp.${endpoint}`])
-  t.same(await dig(unix, `_flow._tcp.${endpoint}`, 'SRV'), [`SRV 0 0 ${net.unix} fnaa.unix.ar`])
+  t.same(await dig(unix, `_flow._tcp.${endpoint}`, 'SRV'), [`SRV 30 30 ${net.unix} fnaa.unix.ar`])
   t.match(await dig(unix, `_queue._flow._tcp.${endpoint}`, 'TXT'), [/broker-type=fnap/])
   await dialogue(t, raw, [
     ['WRITE FLOW time.flows.unix.ar', /^354 /],
@@ -158,4 +157,18 @@ t.test("what the author's programs do on the wire", async t => {
     await connection.quit()
     t.same(lines, ['receive 220 fnaa.unix.ar FNAA', 'send NOOP', 'receive 220 OK', 'send QUIT', 'receive 220 Bye'])
   })
+})
+
+t.test('a failed log-in leaves the state, the third closes', async t => {
+  const raw = await Raw.open(t, net.unix)
+  await raw.line()
+  const wrong = Buffer.from('\0test\0wrong').toString('base64')
+  const failing = [
+    ['AUTHENTICATE PLAIN', '220 OK'],
+    [wrong, /^401 AUTHFAILED /],
+  ] as const
+  await dialogue(t, raw, [...failing, ['AUTHENTICATE PLAIN', '220 OK'], ['*', /^400 CANCELLED /], ...failing])
+  await raw.say('AUTHENTICATE PLAIN')
+  t.match(await raw.say(wrong), [/^401 AUTHFAILED /])
+  t.equal(await raw.rest(), '', 'closed')
 })

@@ -1,11 +1,9 @@
 import { type Answer, Resolver } from '@fnaa/client'
+import type t from 'tap'
 import type { Raw } from './raw.js'
 import { CREDENTIAL } from './thesis.js'
 
-interface Asserts {
-  equal(a: unknown, b: unknown, m?: string): unknown
-  match(a: unknown, b: unknown, m?: string): unknown
-}
+type Asserts = Pick<typeof t, 'equal' | 'match'>
 /** What telnet shows: a line that was typed, and the lines that came back, each as text or as a pattern. */
 export type Turn = readonly [typed: string, ...shown: (string | RegExp)[]]
 
