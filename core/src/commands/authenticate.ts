@@ -1,7 +1,8 @@
-import { decodeBase64, fnapError, LIMITS } from '@fnaa/protocol'
+import { decodeBase64, fnapError, formatError, LIMITS } from '@fnaa/protocol'
 import type { AuthStep, Exchange, Identity } from '../contract/auth.js'
 import { deadline } from '../host/guard.js'
 import { admit } from '../server/admit.js'
+import { toFnapError } from '../server/errors.js'
 import { allowed } from '../server/mechanisms.js'
 import type { Session } from '../server/session.js'
 import type { Handler, Words } from './command.js'
@@ -41,7 +42,10 @@ async function converse(session: Session, exchange: Exchange, initial: string | 
     throw fnapError('AUTHFAILED', 'the exchange took too many steps')
   } catch (e) {
     exchange.abort()
-    throw e
+    // A login that fails, or is called off, leaves the state: only a broken line and the third failure close.
+    const error = toFnapError(e)
+    if (error.closes || session.gone.signal.aborted) throw e
+    session.send(`${formatError(error)}\r\n`)
   }
 }
 
