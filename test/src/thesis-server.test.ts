@@ -52,12 +52,13 @@ t.test('T5: --config takes YAML, and the log names the file', async t => {
   const [port, dns, other] = (await ports(3)) as [number, number, number]
   // Beside the original, as the packages that it names are looked for from there.
   const directory = t.testdir({})
+  const data = await folder(t)
   const text = (await readFile(join(EXAMPLE, 'fnaad_flow.unix.ar.yaml'), 'utf8'))
     .replaceAll('61000', String(port))
     .replaceAll('5300', String(dns))
     .replaceAll('5301', String(other))
-    .replace('../../.fnaad/thesis/unix.ar', join(directory, 'data'))
-    .replace('.fnaad/thesis/ca', join(directory, 'ca'))
+    .replace('../../.fnaad/thesis/unix.ar', join(data, 'unix.ar'))
+    .replace('.fnaad/thesis/ca', join(data, 'ca'))
   const config = join(directory, 'fnaad_flow.unix.ar.yaml')
   await writeFile(config, text)
   await fnaad(['--config', config, 'user', 'add', 'test'], 'test\n')
