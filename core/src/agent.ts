@@ -44,6 +44,8 @@ export interface AgentOptions {
   readonly deadlines?: Partial<Deadlines>
 }
 const DRAIN_MS = 10_000
+/** What stands in DNS of our keys changes with time: a rotated one begins, an old one ends. */
+const KEYS_MS = 600_000
 
 /** One agent: plugins set up, state loaded, listening, controllers at work. */
 export class Agent {
@@ -149,7 +151,15 @@ export class Agent {
     for (const kind of KIND_NAMES) for (const r of k.resources.list(kind)) k.queue.add(`${kind}/${r.name}`)
     k.processors.watch(this.#closing.signal)
     void every(k, 1000, this.#closing.signal, () => k.sessions.sweep(k))
+    void every(k, KEYS_MS, this.#closing.signal, () => {
+      void publishKeys(k, call).catch(err => k.log.error({ err }, 'keys not published'))
+    })
     void every(k, 30_000, this.#closing.signal, () => void k.issued.expire(call).catch(() => undefined))
+  }
+
+  /** Puts what proves our domains into DNS, as it stands now. */
+  publishKeys(): Promise<void> {
+    return publishKeys(this.kernel, { signal: this.#closing.signal })
   }
 
   /** Waits until every namespace and flow of the config stands. */
@@ -228,7 +238,10 @@ async function assemble(
   k.run = (command: Command, session: Session) => run(k, command, session)
   for (const l of k.loaded) {
     if (l.plugin.manifest.kind !== 'auth') continue
-    ;(l.service as AuthService).watch(principal => k.sessions.cut(s => s.identity?.principal === principal))
+    ;(l.service as AuthService).watch(principal => {
+      k.sessions.cut(s => s.identity?.principal === principal)
+      k.peers.drop(principal)
+    })
   }
 }
 

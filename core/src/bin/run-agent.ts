@@ -13,7 +13,7 @@ export async function runAgent(path: string): Promise<number> {
   const log = createLogger(config.log?.level ?? 'info')
   log.info({ config: loaded.file }, 'using config file')
   const agent = await Agent.start({ config, plugins, base: loaded.file, log })
-  const admin = await AdminSocket.open(agent.kernel)
+  const admin = await AdminSocket.open(agent.kernel, () => agent.publishKeys())
   log.info({ host: config.host, addresses: agent.addresses, pid: process.pid }, 'ready')
   process.send?.({ ready: agent.addresses })
   const signal = await stopSignal()

@@ -35,7 +35,9 @@ export function context(kernel: Kernel, session: Session, command: Command): Con
       throw fnapError('DENIED', 'FOR must name a user of the domain that has logged in')
     }
   }
-  return { kernel, session, subject: subjectOf(who, speaksFor), call: { signal: session.gone.signal } }
+  if (speaksFor !== undefined) return { kernel, session, subject: subjectOf(who, speaksFor), call: session.call }
+  if (session.identity) session.subject ??= subjectOf(who)
+  return { kernel, session, subject: session.subject ?? subjectOf(who), call: session.call }
 }
 
 /** The principal that owns what the command makes: a user. */
@@ -105,12 +107,12 @@ export function list(items: readonly Item[], options: Words): Result {
   if (after !== undefined) page = page.filter(i => first(i) > after)
   const max = options['max'] as number | undefined
   if (max !== undefined) page = page.slice(0, max)
-  if (options['format'] === 'json') return { lines: [jsonLine(page.map(i => i.json))] }
+  if (options['format'] === 'json') return { lines: [jsonLine(page.map(i => i.json))], wide: true }
   return { lines: page.map(i => formatItem(i.pairs)) }
 }
 
 export function describe(item: Item, options: Words): Result {
-  if (options['format'] === 'json') return { lines: [jsonLine(item.json)] }
+  if (options['format'] === 'json') return { lines: [jsonLine(item.json)], wide: true }
   return { lines: formatLines(item.pairs) }
 }
 
@@ -122,5 +124,8 @@ export const fields = (pairs: Pairs): Record<string, unknown> => {
 }
 export const item = (pairs: Pairs, more: Record<string, unknown> = {}): Item => ({
   pairs,
-  json: { ...fields(pairs), ...more },
+  // Made only where JSON is asked for.
+  get json() {
+    return { ...fields(pairs), ...more }
+  },
 })

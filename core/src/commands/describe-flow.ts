@@ -1,9 +1,9 @@
-import { fnapError, parseEndpointName } from '@fnaa/protocol'
+import { fnapError, formatLines, parseEndpointName } from '@fnaa/protocol'
 import type { Resource } from '../contract/store.js'
 import { isAlias, namespaceOf, shown } from '../names/names.js'
 import { publicEndpoint } from '../names/registrar.js'
 import { condition } from '../resources/conditions.js'
-import type { Result } from '../server/session.js'
+import { dataReply, type Result } from '../server/session.js'
 import { aboutPairs } from './about.js'
 import { type Context, describe, flow, type Handler, item, type Words } from './command.js'
 
@@ -18,20 +18,31 @@ export const describeFlow: Handler = {
     if (mine && !isOwn(cx, name))
       return cx.kernel.peers.relayDescribe(cx.subject.principals[0]!, name, command.options as Words, cx.call)
     const f = flow(cx, name)
-    const broker = cx.kernel.brokers.of(f)
-    const { type, servers, topic } = publicEndpoint(f, broker, cx.kernel.registrar.agent)
-    const pairs = [
-      ['flow', shown(f.name)],
-      ['type', type],
-      ['topic', isAlias(f.name) ? shown(f.name) : topic],
-      ['server', servers.map(s => `${s.host}:${s.port}`).join(',')],
-    ] as const
-    const full = (command.options as Words)['full'] || (command.options as Words)['format'] === 'json'
-    return describe(
-      item(full ? [...pairs, ...fullPairs(f)] : pairs, full ? { about: f.spec.about } : {}),
-      command.options,
-    )
+    const o = command.options as Words
+    if (!o['full'] && o['format'] !== 'json') return { reply: shortReply(cx, f) }
+    return describe(item([...shortPairs(cx, f), ...fullPairs(f)], { about: f.spec.about }), o)
   },
+}
+
+/** Resources are immutable: a reply holds until its flow is another object. */
+const replies = new WeakMap<Resource<'Flow'>, string>()
+
+function shortReply(cx: Context, f: Resource<'Flow'>): string {
+  const known = replies.get(f)
+  if (known !== undefined) return known
+  const reply = dataReply(formatLines(shortPairs(cx, f)))
+  replies.set(f, reply)
+  return reply
+}
+
+function shortPairs(cx: Context, f: Resource<'Flow'>) {
+  const { type, servers, topic } = publicEndpoint(f, cx.kernel.brokers.of(f), cx.kernel.registrar.agent)
+  return [
+    ['flow', shown(f.name)],
+    ['type', type],
+    ['topic', isAlias(f.name) ? shown(f.name) : topic],
+    ['server', servers.map(s => `${s.host}:${s.port}`).join(',')],
+  ] as const
 }
 
 const isOwn = (cx: Context, name: string): boolean =>

@@ -111,4 +111,4 @@ export async function byAgent(cx: Context, name: string, direction: 'in' | 'out'
 }
 
 const agreementLines = (a: Agreement, o: Words): Result =>
-  o['format'] === 'json' ? { lines: [jsonLine(a)] } : { lines: [a.endpoint] }
+  o['format'] === 'json' ? { lines: [jsonLine(a)], wide: true } : { lines: [a.endpoint] }

@@ -9,6 +9,8 @@ export interface Call {
   readonly signal: AbortSignal
   /** W3C Trace Context `traceparent`, where the caller had one. */
   readonly traceparent?: string
+  /** Look past caches: what is remembered has just been proved wrong (federation F13). Heeded by {@link Resolve}. */
+  readonly fresh?: boolean
 }
 
 export interface Health {

@@ -100,7 +100,7 @@ async function copy(
       last.set(piece.shard, at)
     }
     const text = lines.length > 0 ? `${lines.join('\r\n')}\r\n` : ''
-    session.send(text)
+    session.send(text, true)
     await session.drained()
     if (left <= 0 || signal.aborted) return
     await rate.wait(lines.length, text.length, signal)

@@ -95,7 +95,7 @@ async function start(config: string, at: ConfigAt): Promise<Participant> {
   const level = (process.env['FNAAD_LOG_LEVEL'] as 'warn' | undefined) ?? 'warn'
   const absolute = isAbsolute(checked.data) ? checked : { ...checked, data: resolve(checked.data) }
   const agent = await Agent.start({ config: absolute, plugins, base: loaded.file, log: createLogger(level) })
-  const admin = await AdminSocket.open(agent.kernel)
+  const admin = await AdminSocket.open(agent.kernel, () => agent.publishKeys())
   await agent.ready(AbortSignal.timeout(READY_MS))
   const commands = adminCommands(agent.kernel.loaded)
   const users = await runAdmin(commands, { name: 'user list', args: [] })

@@ -119,6 +119,13 @@ export class Peers {
     }
   }
 
+  /** Ends our connection to a domain, whose key went. */
+  drop(domain: string): void {
+    const pooled = this.#pool.get(domain)
+    this.#pool.delete(domain)
+    void pooled?.then(p => p.connection.destroy()).catch(() => undefined)
+  }
+
   levelOf(domain: string): Promise<string | undefined> | undefined {
     return this.#pool.get(domain)?.then(p => p.identity.level)
   }
@@ -257,7 +264,7 @@ export class Peers {
     const reply = await this.request(place, line, c)
     if (reply.kind === 'error')
       throw fnapError((reply.symbol as 'NOTFOUND') ?? 'REMOTE', 'so says the agent of the owner')
-    const result = { lines: write(reply.lines, place) }
+    const result = { lines: write(reply.lines, place), wide: true }
     if (this.#relayed.size > 1000) this.#relayed.clear()
     this.#relayed.set(line, { at: now, result })
     return result

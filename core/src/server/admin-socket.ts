@@ -44,7 +44,8 @@ export class AdminSocket {
     this.#path = path
   }
 
-  static async open(kernel: Kernel): Promise<AdminSocket> {
+  /** `changed` runs after each command that was done: keys may have to be published. */
+  static async open(kernel: Kernel, changed: () => Promise<void> = async () => undefined): Promise<AdminSocket> {
     const path = socketPath(kernel.config.data)
     await mkdir(kernel.config.data, { recursive: true, mode: 0o700 })
     // The store's lock says that no other agent lives here: what stands there is left over from a crash.
@@ -59,7 +60,7 @@ export class AdminSocket {
         if (size > MOST) socket.destroy()
       })
       oneLine(socket, line => {
-        void answer(commands, line).then(reply => socket.end(`${JSON.stringify(reply)}\n`))
+        void answer(commands, line, changed).then(reply => socket.end(`${JSON.stringify(reply)}\n`))
       })
     })
     const mask = process.umask(0o177)
@@ -86,9 +87,15 @@ function oneLine(socket: Socket, use: (line: string) => void): void {
     .once('line', use)
 }
 
-async function answer(commands: readonly AdminCommand[], line: string): Promise<AdminReply> {
+async function answer(
+  commands: readonly AdminCommand[],
+  line: string,
+  changed: () => Promise<void>,
+): Promise<AdminReply> {
   try {
-    return { lines: await runAdmin(commands, JSON.parse(line) as AdminRequest) }
+    const lines = await runAdmin(commands, JSON.parse(line) as AdminRequest)
+    await changed()
+    return { lines }
   } catch (e) {
     return { error: (e as Error).message }
   }

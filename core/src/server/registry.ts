@@ -54,7 +54,7 @@ export class SessionRegistry {
     const now = kernel.clock.now()
     const l = kernel.limits
     for (const s of this.#sessions) {
-      if (s.progress() === 0) {
+      if (!s.progress()) {
         s.stalledSince ||= now
         if (now - s.stalledSince >= l.stalledSeconds * 1000) s.destroy()
         continue

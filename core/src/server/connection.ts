@@ -1,0 +1,316 @@
+import type { Socket } from 'node:net'
+import { formatError, isFnapError, LIMITS, LineReader } from '@fnaa/protocol'
+import type { Clock, Logger } from '../contract/common.js'
+import { isFna } from '../contract/errors.js'
+
+/** Who gets the bytes while a command uses the connection: lines one by one, or chunks as they come. */
+export type Intake = { line(line: string): void | Promise<void> } | { bytes(chunk: Buffer): void }
+
+/** Characters of replies that are held back at most while a chunk's lines run. */
+const OUT_HIGH = 1 << 20
+/** Bytes of lines that wait while a command runs; a client that sends more is not read from. */
+const WAITING = 4 * LIMITS.authLine
+let lastId = 0
+
+/**
+ * The wire of one session: cuts lines, hands them on one at a time, writes replies once per chunk read, and stops reading from
+ * who does not read. What a line means is not its business.
+ */
+export abstract class Connection {
+  readonly id = ++lastId
+  readonly socket: Socket
+  /** Aborts when the connection has gone. */
+  readonly gone = new AbortController()
+  /** When something was last said, and since when a line has been incomplete (milliseconds of the clock; 0: it is not). */
+  active: number
+  lineSince = 0
+  stalledSince = 0
+  protected now: number
+  readonly #clock: Clock
+  readonly #log: Logger
+  readonly #reader = new LineReader(LIMITS.authLine)
+  #out = ''
+  #wide = false
+  #busy = false
+  #queued: string | null = null
+  #interrupt: (() => void) | null = null
+  #intake: Intake | null = null
+  #ending = false
+  #inPump = false
+  #paused = false
+  #written = 0
+  #acknowledge: (() => void) | null = null
+  #armed = false
+
+  constructor(socket: Socket, clock: Clock, log: Logger) {
+    this.socket = socket
+    this.#clock = clock
+    this.#log = log
+    this.now = this.active = clock.now()
+    socket.on('data', (chunk: Buffer) => this.#onData(chunk))
+    socket.on('error', () => undefined)
+    socket.on('end', () => this.end())
+    socket.on('close', () => this.#onClose())
+  }
+
+  /** One line that no command has claimed. */
+  protected abstract onLine(line: string): void | Promise<void>
+  /** The longest line now, in bytes with its CRLF. */
+  protected abstract lineLimit(): number
+  /** The connection has gone, or has been handed over. */
+  protected abstract onGone(): void
+
+  get ending(): boolean {
+    return this.#ending
+  }
+  /** A command uses the connection: data or frames may be under way. */
+  get streaming(): boolean {
+    return this.#busy
+  }
+  /** Bytes have come that no command has taken. */
+  get early(): boolean {
+    return this.#queued !== null || this.#reader.buffered > 0
+  }
+
+  /** Appends to the reply under way, which is written with the chunk. `wide`: the text may hold more than Latin-1. */
+  send(text: string, wide = false): void {
+    this.#out += text
+    if (wide) this.#wide = true
+    if (!this.#inPump || this.#out.length > OUT_HIGH) this.flush()
+  }
+
+  /** Writes at once. */
+  write(data: string | Uint8Array): boolean {
+    this.flush()
+    if (this.socket.destroyed) return false
+    return typeof data === 'string' ? this.socket.write(data, 'utf8') : this.socket.write(data)
+  }
+
+  flush(): void {
+    if (this.#out === '' || this.socket.destroyed) return
+    const encoding = this.#wide ? 'utf8' : 'latin1'
+    const out = this.#out
+    this.#out = ''
+    this.#wide = false
+    this.#armed = false
+    const ack = this.#acknowledge
+    if (ack === null) this.socket.write(out, encoding)
+    else {
+      this.socket.write(out, encoding, () => {
+        if (ack === this.#acknowledge) this.#armed = true
+      })
+    }
+  }
+
+  /** Resolves when what was written is below the high-water mark, or the connection has gone. */
+  drained(): Promise<void> {
+    this.flush()
+    if (!this.socket.writableNeedDrain || this.socket.destroyed) return Promise.resolve()
+    return new Promise(resolve => {
+      const done = () => {
+        this.socket.off('drain', done)
+        this.socket.off('close', done)
+        resolve()
+      }
+      this.socket.on('drain', done)
+      this.socket.on('close', done)
+    })
+  }
+
+  /** Runs `done` when a line arrives after the last byte of the reply was written out (hardening H29). */
+  acknowledge(done: () => void): void {
+    this.#acknowledge = done
+    this.#armed = false
+  }
+
+  /** Gives the connection's input to a command, until it calls `release`. */
+  take(intake: Intake, limit?: number): void {
+    this.#intake = intake
+    if (limit !== undefined) this.#reader.limit = limit
+    if ('bytes' in intake) {
+      const rest = this.#reader.rest()
+      if (rest.length > 0) intake.bytes(rest)
+    }
+    queueMicrotask(() => this.#pump())
+  }
+
+  /** The command is done with the input; `rest` are bytes that it did not want. */
+  release(rest?: Buffer): void {
+    this.#intake = null
+    this.#reader.limit = this.lineLimit()
+    if (rest && rest.length > 0) this.#reader.push(rest)
+    queueMicrotask(() => this.#pump())
+  }
+
+  /** The next line, for an exchange or a body; null when the connection has gone. One at a time. */
+  nextLine(limit: number): Promise<string | null> {
+    return new Promise(resolve => {
+      const gone = () => resolve(null)
+      this.gone.signal.addEventListener('abort', gone, { once: true })
+      const line = (text: string) => {
+        this.gone.signal.removeEventListener('abort', gone)
+        this.#intake = null
+        this.#reader.limit = this.lineLimit()
+        resolve(text)
+      }
+      this.take({ line }, limit)
+    })
+  }
+
+  /** Resolves when the client sends a line (which ends a FOLLOW) or goes. */
+  interrupted(): Promise<void> {
+    return new Promise(resolve => {
+      this.#interrupt = resolve
+      this.#peek()
+    })
+  }
+
+  /** Writes what is due and closes; with `error` as the last line. */
+  end(error?: unknown): void {
+    if (this.#ending) return
+    this.#ending = true
+    if (error !== undefined) this.#out += `${formatError(error)}\r\n`
+    this.flush()
+    this.socket.end()
+    const timer = setTimeout(() => this.socket.destroy(), 1000)
+    timer.unref()
+    this.socket.once('close', () => clearTimeout(timer))
+  }
+
+  /** Closes without a word: inside data or frames nothing may be said (hardening H28). */
+  destroy(): void {
+    this.#ending = true
+    this.socket.destroy()
+  }
+
+  /** False where the client has read nothing of what waits for it since the last call. */
+  progress(): boolean {
+    const written = this.socket.bytesWritten - this.socket.writableLength
+    const moved = written !== this.#written
+    this.#written = written
+    return moved || this.socket.writableLength === 0
+  }
+
+  /** Stops listening without closing: the socket goes into a TLS handshake. @returns bytes that came early */
+  detach(): Buffer {
+    this.#ending = true
+    for (const event of ['data', 'end', 'close']) this.socket.removeAllListeners(event)
+    this.onGone()
+    return this.#reader.rest()
+  }
+
+  /** The limit of lines has changed with the state. */
+  protected limitChanged(): void {
+    if (!this.#intake) this.#reader.limit = this.lineLimit()
+  }
+
+  #onClose(): void {
+    this.#ending = true
+    this.gone.abort()
+    this.#interrupt?.()
+    if (this.#intake && 'line' in this.#intake) this.#intake = null
+    this.onGone()
+  }
+
+  #onData(chunk: Buffer): void {
+    if (this.#ending) return
+    if (this.#intake && 'bytes' in this.#intake) {
+      this.active = this.#clock.now()
+      this.#intake.bytes(chunk)
+      return
+    }
+    if (this.#armed && chunk.includes(10)) {
+      const done = this.#acknowledge
+      this.#acknowledge = null
+      this.#armed = false
+      done?.()
+    }
+    this.#reader.push(chunk)
+    this.#pump()
+  }
+
+  #peek(): void {
+    if (!this.#interrupt || this.#queued !== null) return
+    try {
+      this.#queued = this.#reader.next()
+    } catch (e) {
+      this.#fail(e)
+    }
+    if (this.#queued !== null || this.#ending) {
+      const interrupt = this.#interrupt
+      this.#interrupt = null
+      interrupt()
+    }
+  }
+
+  /** Runs lines until one has to wait, then writes all replies at once. */
+  #pump(): void {
+    if (this.#inPump) return
+    if (this.#busy && !this.#intake) {
+      this.#peek()
+      this.#throttle()
+      return
+    }
+    this.#inPump = true
+    this.now = this.#clock.now()
+    try {
+      while (!this.#ending && (!this.#busy || this.#intake)) {
+        if (this.#intake && 'bytes' in this.#intake) break
+        if (this.#out.length > OUT_HIGH - 1 && this.socket.writableNeedDrain) break
+        const line = this.#queued ?? this.#reader.next()
+        this.#queued = null
+        if (line === null) break
+        const wait = this.#intake ? this.#intake.line(line) : this.onLine(line)
+        if (wait) this.#wait(wait)
+      }
+    } catch (e) {
+      this.#fail(e)
+    }
+    this.#inPump = false
+    this.lineSince = this.#reader.buffered === 0 ? 0 : this.lineSince || this.now
+    this.flush()
+    this.#throttle()
+  }
+
+  #wait(work: Promise<void>): void {
+    this.#busy = true
+    work
+      .catch(e => this.#fail(e))
+      .finally(() => {
+        this.#busy = false
+        this.#interrupt = null
+        this.#pump()
+      })
+  }
+
+  /** A client that pipelines without reading, or faster than commands run, is not read from. */
+  #throttle(): void {
+    const full = this.socket.writableNeedDrain || (this.#busy && this.#reader.buffered > WAITING)
+    if (!full || this.#paused) return
+    this.#paused = true
+    this.socket.pause()
+    void this.drained().then(() => this.#resume())
+  }
+
+  #resume(): void {
+    if (!this.#paused) return
+    if (this.#busy && !this.#intake && this.#reader.buffered > WAITING) {
+      const timer = setTimeout(() => this.#resume(), 5)
+      timer.unref()
+      return
+    }
+    this.#paused = false
+    this.socket.resume()
+    this.#pump()
+  }
+
+  #fail(e: unknown): void {
+    if (isFnapError(e)) {
+      if (this.#busy && this.#intake && 'bytes' in this.#intake) this.destroy()
+      else this.end(e)
+      return
+    }
+    if (!isFna(e, 'FNA_ERR_CLOSED')) this.#log.error({ session: this.id, err: e }, 'session failed')
+    this.destroy()
+  }
+}
