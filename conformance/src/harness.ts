@@ -1,6 +1,4 @@
-import { mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { rmSync } from 'node:fs'
 import {
   type Call,
   type Ctx,
@@ -16,6 +14,7 @@ import {
 } from '@fnaa/core/plugin'
 import { TestClock } from './clock.js'
 import { memoryKeyValue } from './memory-kv.js'
+import { temporaryDirectory } from './temporary.js'
 
 /** A plugin that has been set up as the kernel does it, with everything around it replaced by what a test can turn. */
 export interface Harness<K extends Kind> {
@@ -49,7 +48,7 @@ export interface HarnessOptions {
 /** Boots one plugin. @throws what its `setup` throws */
 export async function harness<K extends Kind>(plugin: Plugin<K>, opt: HarnessOptions = {}): Promise<Harness<K>> {
   const clock = opt.clock ?? new TestClock()
-  const directory = opt.directory ?? mkdtempSync(join(tmpdir(), 'fnaad-'))
+  const directory = opt.directory ?? temporaryDirectory()
   const end = new AbortController()
   const logged: object[] = []
   const ctx = context(plugin.id, { ...opt, clock, directory }, logged, end.signal)

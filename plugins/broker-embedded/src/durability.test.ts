@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
-import { harness, until } from '@fnaa/conformance'
+import { harness, temporaryDirectory, until } from '@fnaa/conformance'
 import { checkBatch } from '@fnaa/protocol'
 import t from 'tap'
 import { Disk } from './disk.js'
@@ -10,7 +10,7 @@ import { embedded } from './index.js'
 import { batch, c, open, read } from './tools.test.js'
 
 t.test('what a killed process was told is written is there, in order', async t => {
-  const directory = t.testdir()
+  const directory = temporaryDirectory()
   const code = `
     import { open } from ${JSON.stringify(new URL('./tools.test.js', import.meta.url).href)}
     const x = await open({ directory: ${JSON.stringify(directory)} })
@@ -25,7 +25,11 @@ t.test('what a killed process was told is written is there, in order', async t =
     const said = /^wrote (\d+)$/.exec(line)
     if (said) last = Number(said[1])
   }
-  while (last < 40) note((await lines.next()).value as string)
+  while (last < 40) {
+    const { value, done } = await lines.next()
+    if (done) throw new Error('the writer ended')
+    note(value)
+  }
   await t.rejects(harness(embedded({ directory })), { code: 'FNA_ERR_LOCKED', message: `process ${child.pid}` })
   const { endpoint } = (await open()).service.internal('q')
   const elsewhere = { ...endpoint, options: { directory } }
@@ -129,7 +133,7 @@ t.test('many writers share a commit', async t => {
 })
 
 t.test('a log of a newer layout is refused', async t => {
-  const directory = t.testdir()
+  const directory = temporaryDirectory()
   await (await harness(embedded(), { directory })).close()
   const disk = new Disk(join(directory, 'log.mdb'), 1 << 30)
   disk.now(() => disk.table('meta').put(Buffer.from('schema'), Buffer.from('2')))

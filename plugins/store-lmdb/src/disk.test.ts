@@ -1,11 +1,12 @@
 import { join } from 'node:path'
+import { temporaryDirectory } from '@fnaa/conformance'
 import t from 'tap'
 import { Disk } from './disk.js'
 
 const key = (s: string) => Buffer.from(s)
 
 t.test('many jobs share a commit, in order, each seeing those before it', async t => {
-  const disk = new Disk(join(t.testdir(), 'd.mdb'), 1 << 28)
+  const disk = new Disk(join(temporaryDirectory(), 'd.mdb'), 1 << 28)
   const table = disk.table('t')
   const groups = new Set<number>()
   const done: number[] = []
@@ -31,7 +32,7 @@ t.test('many jobs share a commit, in order, each seeing those before it', async 
 })
 
 t.test('a job that throws has written nothing and hurts nobody beside it', async t => {
-  const disk = new Disk(join(t.testdir(), 'd.mdb'), 1 << 28)
+  const disk = new Disk(join(temporaryDirectory(), 'd.mdb'), 1 << 28)
   const table = disk.table('t')
   const bad = disk.commit(
     put => {
@@ -49,7 +50,7 @@ t.test('a job that throws has written nothing and hurts nobody beside it', async
 })
 
 t.test('a write that the engine refuses undoes its whole group and the next one goes on', async t => {
-  const disk = new Disk(join(t.testdir(), 'd.mdb'), 1 << 28)
+  const disk = new Disk(join(temporaryDirectory(), 'd.mdb'), 1 << 28)
   const table = disk.table('t')
   const first = disk.commit(put => put(table, key('a'), key('1')), { grows: 1 })
   const long = disk.commit(put => put(table, Buffer.alloc(5000), key('1')), { grows: 1 })
@@ -64,7 +65,7 @@ t.test('a write that the engine refuses undoes its whole group and the next one 
 })
 
 t.test('what was given up while it waited is not done', async t => {
-  const disk = new Disk(join(t.testdir(), 'd.mdb'), 1 << 28)
+  const disk = new Disk(join(temporaryDirectory(), 'd.mdb'), 1 << 28)
   const table = disk.table('t')
   const stop = new AbortController()
   const work = disk.commit(put => put(table, key('a'), key('1')), { grows: 1, signal: stop.signal })
@@ -79,7 +80,7 @@ t.test('what was given up while it waited is not done', async t => {
 })
 
 t.test('full is full, but what does not grow is still possible', async t => {
-  const disk = new Disk(join(t.testdir(), 'd.mdb'), 1 << 20)
+  const disk = new Disk(join(temporaryDirectory(), 'd.mdb'), 1 << 20)
   const table = disk.table('t')
   const value = Buffer.alloc(50_000)
   let n = 0

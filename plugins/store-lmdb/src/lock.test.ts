@@ -3,7 +3,7 @@ import { once } from 'node:events'
 import { mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
-import { call, harness } from '@fnaa/conformance'
+import { call, harness, temporaryDirectory } from '@fnaa/conformance'
 import type { FlowSpec } from '@fnaa/core/plugin'
 import t from 'tap'
 import { storeLmdb } from './index.js'
@@ -29,7 +29,7 @@ function child(directory: string): { process: ChildProcess; lines: AsyncIterable
 }
 
 t.test('a second opener in the same process is told who holds it', async t => {
-  const directory = t.testdir()
+  const directory = temporaryDirectory()
   const h = await harness(storeLmdb(), { directory })
   const refused = { code: 'FNA_ERR_LOCKED', message: new RegExp(`process ${process.pid} holds ${directory}`) }
   await t.rejects(harness(storeLmdb(), { directory }), refused)
@@ -42,12 +42,16 @@ t.test('a second opener in the same process is told who holds it', async t => {
 })
 
 t.test('another process holds it until it is killed, and what it was told is written is there', async t => {
-  const directory = t.testdir()
+  const directory = temporaryDirectory()
   const { process: other, lines } = child(directory)
   t.equal((await lines.next()).value, 'open')
   await t.rejects(harness(storeLmdb(), { directory }), { code: 'FNA_ERR_LOCKED', message: `process ${other.pid}` })
   const acknowledged: string[] = []
-  while (acknowledged.length < 50) acknowledged.push((await lines.next()).value as string)
+  while (acknowledged.length < 50) {
+    const { value, done } = await lines.next()
+    if (done) throw new Error('the other process ended')
+    acknowledged.push(value)
+  }
   other.kill('SIGKILL')
   for await (const line of lines) acknowledged.push(line)
   await once(other, 'exit').catch(() => {})
@@ -60,7 +64,7 @@ t.test('another process holds it until it is killed, and what it was told is wri
 })
 
 t.test('a socket that was swept away does not make a living holder a dead one', async t => {
-  const directory = t.testdir()
+  const directory = temporaryDirectory()
   const h = await harness(storeLmdb(), { directory })
   for (const file of readdirSync(directory)) if (file.endsWith('.sock')) rmSync(join(directory, file))
   await t.rejects(harness(storeLmdb(), { directory }), { code: 'FNA_ERR_LOCKED' })
@@ -73,7 +77,7 @@ t.test('a socket that was swept away does not make a living holder a dead one', 
 })
 
 t.test('a directory deeper than a socket address is long', async t => {
-  const directory = join(t.testdir(), 'a'.repeat(90), 'b'.repeat(90))
+  const directory = join(temporaryDirectory(), 'a'.repeat(90), 'b'.repeat(90))
   mkdirSync(directory, { recursive: true })
   const h = await harness(storeLmdb(), { directory })
   await t.rejects(harness(storeLmdb(), { directory }), { code: 'FNA_ERR_LOCKED' })

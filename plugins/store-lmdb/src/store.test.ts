@@ -1,6 +1,6 @@
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { call, harness, TestClock } from '@fnaa/conformance'
+import { call, harness, TestClock, temporaryDirectory } from '@fnaa/conformance'
 import type { Change, FlowSpec } from '@fnaa/core/plugin'
 import t from 'tap'
 import { Disk } from './disk.js'
@@ -18,7 +18,7 @@ const flow = (name: string, more: object = {}) => ({
 })
 
 t.test('a store of a newer layout is refused and left alone', async t => {
-  const directory = t.testdir()
+  const directory = temporaryDirectory()
   await (await harness(storeLmdb(), { directory })).close()
   const disk = new Disk(join(directory, 'store.mdb'), 1 << 28)
   disk.now(() => disk.table('meta').put(Buffer.from('schema'), Buffer.from('2')))
@@ -28,13 +28,13 @@ t.test('a store of a newer layout is refused and left alone', async t => {
 })
 
 t.test('a file that is no store is refused', async t => {
-  const directory = t.testdir()
+  const directory = temporaryDirectory()
   writeFileSync(join(directory, 'store.mdb'), Buffer.alloc(65_536, 'x'))
   await t.rejects(harness(storeLmdb(), { directory }), { code: 'FNA_ERR_CORRUPT' })
 })
 
 t.test('the directory of an option goes before the instance’s own', async t => {
-  const directory = join(t.testdir(), 'deep', 'er')
+  const directory = join(temporaryDirectory(), 'deep', 'er')
   const h = await harness(storeLmdb({ directory }))
   await t.rejects(harness(storeLmdb({ directory })), { code: 'FNA_ERR_LOCKED' })
   await h.close()
@@ -61,7 +61,7 @@ t.test('a full store refuses what grows, half-writes nothing, and still deletes'
 })
 
 t.test('a watch that falls behind the kept changes is told to list again, and goes on from there', async t => {
-  const disk = new Disk(join(t.testdir(), 'd.mdb'), 1 << 28)
+  const disk = new Disk(join(temporaryDirectory(), 'd.mdb'), 1 << 28)
   const lock = { release: async () => {} } as Lock
   const s = storeService(disk, lock, 'me', new TestClock(), 40)
   const { at } = await s.list('Flow', { limit: 1 }, c)
