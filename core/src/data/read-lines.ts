@@ -37,12 +37,13 @@ export async function readLines(cx: Context, t: Target, o: ReadOptions): Promise
         const most = Math.min(o.max ?? Number.POSITIVE_INFINITY, o.follow ? Number.POSITIVE_INFINITY : reading.until)
         await copy(cx, t, reading, most, signal, last)
         if (session.gone.signal.aborted) return
-        session.send('220 OK\r\n')
+        // Before the end is sent: what goes out next is what the client's next line acknowledges.
         if (cursor !== null && last.size > 0) {
           session.acknowledge(() => {
             for (const [shard, at] of last) cx.kernel.positions.move(cursor, reading.epoch, shard, at)
           })
         }
+        session.send('220 OK\r\n')
         session.flush()
       } catch (e) {
         // A reply without its end is void: the client sees that something is missing (hardening H28).
