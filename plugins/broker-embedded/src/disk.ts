@@ -1,8 +1,9 @@
-import { closeSync, existsSync, openSync, readSync, statfsSync, statSync } from 'node:fs'
+import { statfsSync } from 'node:fs'
 import { statfs } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { FnaError } from '@fnaa/core/plugin'
 import { type Database, open, type RootDatabase } from 'lmdb'
+import { claim } from './file.js'
 
 /** One table of the environment: bytes to bytes, sorted by the key's bytes. */
 export type Table = Database<Buffer, Buffer>
@@ -27,8 +28,6 @@ const HEADROOM = 1.25
 /** Left free on the disk, for LMDB writes new pages even to delete. */
 const RESERVE = 1 << 20
 const RECOUNT = 8 << 20
-const MARK = 0xbeefc0de
-const MARK_AT = 24
 const EIO = 5
 const ENOSPC = 28
 const MDB_MAP_FULL = -30792
@@ -44,6 +43,7 @@ export class Disk {
   /** Bytes that the tables may take. */
   readonly limit: number
   readonly path: string
+  private readonly release: () => void
   private readonly root: RootDatabase<Buffer, Buffer>
   private readonly tables = new Map<string, Table>()
   private queue: Job[] = []
@@ -57,11 +57,11 @@ export class Disk {
   /** What may be used: less than `limit` where the disk has less. */
   private ceiling = -1
 
-  /** @throws FNA_ERR_CORRUPT where the file is not an LMDB environment */
+  /** @throws FNA_ERR_CORRUPT where the file is not an LMDB environment, FNA_ERR_LOCKED where this process has it open */
   constructor(path: string, limit: number) {
     this.path = path
     this.limit = limit
-    checkFile(path)
+    this.release = claim(path)
     try {
       this.root = open({
         path,
@@ -72,6 +72,7 @@ export class Disk {
         overlappingSync: false,
       } as Parameters<typeof open>[0])
     } catch (cause) {
+      this.release()
       throw new FnaError('FNA_ERR_CORRUPT', `${path} cannot be opened: ${(cause as Error).message}`, { cause })
     }
   }
@@ -145,6 +146,7 @@ export class Disk {
       await last?.()
     } finally {
       await this.root.close()
+      this.release()
     }
   }
 
@@ -224,23 +226,6 @@ export class Disk {
   private full(cause?: unknown): FnaError {
     return new FnaError('FNA_ERR_FULL', `no room left for ${this.path} (limit ${this.limit} bytes)`, { cause })
   }
-}
-
-/**
- * Looks for LMDB's mark in an existing file (a little-endian word behind the header of its first page): handed anything
- * else, the engine does not fail but crashes the process.
- * @throws FNA_ERR_CORRUPT
- */
-function checkFile(path: string): void {
-  if (!existsSync(path) || statSync(path).size === 0) return
-  const head = Buffer.alloc(MARK_AT + 4)
-  const file = openSync(path, 'r')
-  try {
-    readSync(file, head, 0, head.length, 0)
-  } finally {
-    closeSync(file)
-  }
-  if (head.readUInt32LE(MARK_AT) !== MARK) throw new FnaError('FNA_ERR_CORRUPT', `${path} is no LMDB environment`)
 }
 
 const turn = () => new Promise<void>(resolve => setImmediate(resolve))

@@ -4,10 +4,11 @@ import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { harness, temporaryDirectory, until } from '@fnaa/conformance'
 import { checkBatch } from '@fnaa/protocol'
+import { open as openLmdb } from 'lmdb'
 import t from 'tap'
-import { Disk } from './disk.js'
+import { Disk, type Table } from './disk.js'
 import { embedded } from './index.js'
-import { batch, c, open, read } from './tools.test.js'
+import { batch, c, type Fixture, open, read } from './tools.test.js'
 
 t.test('what a killed process was told is written is there, in order', async t => {
   const directory = temporaryDirectory()
@@ -56,12 +57,11 @@ t.test('read positions are on disk within a second', async t => {
   await x.write('a')
   const source = await x.source()
   await source.commit('0', '1', c)
-  const disk = new Disk(join(x.h.ctx.agent.directory, 'log.mdb'), 1 << 30)
-  const stored = () => disk.table('readers').get(Buffer.from('q\0r'))?.toString()
+  const log = peek(x)
+  const stored = () => log('readers').get(Buffer.from('q\0r'))?.toString()
   await x.h.clock.advance(1000)
   await until(() => stored() !== undefined)
   t.match(JSON.parse(stored()!), { shards: { 0: '1' } })
-  await disk.close()
   await x.h.close()
 })
 
@@ -103,26 +103,21 @@ t.test('what a deleted queue held is reclaimed in the background', async t => {
   for (let i = 0; i < 300; i++) await x.write('x'.repeat(500))
   await x.service.createQueue('other', {}, c)
   await x.service.deleteQueue('q', c)
-  const disk = new Disk(join(x.h.ctx.agent.directory, 'log.mdb'), 1 << 30)
-  await until(() => disk.table('trash').getCount() === 0, x.h.clock)
-  for (const name of ['log', 'times', 'shards', 'trash']) t.equal(disk.table(name).getCount(), 0, name)
-  t.equal(disk.table('queues').getCount(), 1)
-  await disk.close()
+  const log = peek(x)
+  await until(() => log('trash').getCount() === 0, x.h.clock)
+  for (const name of ['log', 'times', 'shards', 'trash']) t.equal(log(name).getCount(), 0, name)
+  t.equal(log('queues').getCount(), 1)
   await x.h.close()
 })
 
 t.test('many writers share a commit', async t => {
   const x = await open()
   const sinks = await Promise.all(Array.from({ length: 100 }, (_, i) => x.sink({ writer: `w${i}` })))
-  const transactions = async () => {
-    const disk = new Disk(join(x.h.ctx.agent.directory, 'log.mdb'), 1 << 30)
-    const { lastTxnId } = disk.table('log').getStats() as { lastTxnId: number }
-    await disk.close()
-    return lastTxnId
-  }
-  const before = await transactions()
+  const log = peek(x)('log')
+  const transactions = () => (log.getStats() as { lastTxnId: number }).lastTxnId
+  const before = transactions()
   await Promise.all(sinks.map((s, i) => s.write(batch([String(i)], x.h.clock.now()), {}, c)))
-  const after = await transactions()
+  const after = transactions()
   t.ok(after - before < 20, `${after - before} transactions for 100 writes`)
   const stored = await read(await x.source(), 100)
   t.same(
@@ -154,3 +149,10 @@ t.test('stored batches carry their own offsets', async t => {
   t.same(offsets, [0, 2])
   await x.h.close()
 })
+
+/** The tables of an open log, for reading beside it: a second writer in one process would stand still. */
+function peek(x: Fixture): (name: string) => Table {
+  const path = join(x.h.ctx.agent.directory, 'log.mdb')
+  const root = openLmdb<Buffer, Buffer>({ path, readOnly: true, encoding: 'binary', keyEncoding: 'binary' })
+  return name => root.openDB<Buffer, Buffer>(name, { encoding: 'binary', keyEncoding: 'binary' })
+}

@@ -69,6 +69,7 @@ async function openBroker(ctx: Ctx, options: EmbeddedOptions): Promise<BrokerSer
   const asked = options.directory ?? ctx.agent.directory
   mkdirSync(asked, { recursive: true, mode: 0o700 })
   const directory = canonical(asked)
+  await Lock.look(directory)
   const disk = new Disk(join(directory, 'log.mdb'), options.mapSize ?? DEFAULT_SIZE)
   try {
     const lock = await Lock.take(directory, register(disk), ctx.clock.now())

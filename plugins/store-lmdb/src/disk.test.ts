@@ -101,3 +101,11 @@ t.test('full is full, but what does not grow is still possible', async t => {
   await disk.commit(put => put(table, key('again'), value), { grows: value.length })
   await disk.close()
 })
+
+t.test('a second opener in the process is refused, not waited for', async t => {
+  const path = join(temporaryDirectory(), 'd.mdb')
+  const disk = new Disk(path, 1 << 28)
+  t.throws(() => new Disk(path, 1 << 28), { code: 'FNA_ERR_LOCKED' })
+  await disk.close()
+  await new Disk(path, 1 << 28).close()
+})

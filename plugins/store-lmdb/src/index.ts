@@ -48,6 +48,7 @@ export const storeLmdb = definePlugin<'store', StoreLmdbOptions>({
 async function openStore(ctx: Ctx, options: StoreLmdbOptions): Promise<StoreService> {
   const directory = options.directory ?? ctx.agent.directory
   mkdirSync(directory, { recursive: true, mode: 0o700 })
+  await Lock.look(directory)
   const disk = new Disk(join(directory, 'store.mdb'), options.mapSize ?? DEFAULT_SIZE)
   try {
     const lock = await Lock.take(directory, register(disk), ctx.clock.now())

@@ -37,6 +37,15 @@ export class Lock {
     private readonly socket: string,
   ) {}
 
+  /**
+   * Looks who holds the directory, before its environment is opened: there a writer that stands still would be waited for.
+   * @throws FNA_ERR_LOCKED, naming the process and the directory
+   */
+  static async look(directory: string): Promise<void> {
+    const holder = noted(directory)
+    if (holder && (await alive(directory, holder))) throw locked(directory, holder)
+  }
+
   /** @throws FNA_ERR_LOCKED, naming the process and the directory */
   static async take(directory: string, register: Register, since: number): Promise<Lock> {
     const socket = `lock-${randomBytes(6).toString('hex')}.sock`
@@ -50,7 +59,7 @@ export class Lock {
         if (holder && (await alive(directory, holder))) throw locked(directory, holder)
         if (!register.swap(seen, record)) continue
         if (holder) rmSync(join(directory, holder.socket), { force: true })
-        writeFileSync(join(directory, 'lock'), `${process.pid}\n`, { mode: 0o600 })
+        writeFileSync(join(directory, 'lock'), `${process.pid}\n${record}\n`, { mode: 0o600 })
         return new Lock(directory, register, record, server, socket)
       }
       throw new FnaError('FNA_ERR_LOCKED', `${directory}: several processes are taking it at once`)
@@ -64,6 +73,15 @@ export class Lock {
   async release(): Promise<void> {
     if (this.register.swap(this.record, null)) rmSync(join(this.directory, 'lock'), { force: true })
     await shut(this.server, join(this.directory, this.socket))
+  }
+}
+
+/** The file `lock`: the process id on a line, for people, and the whole holder on the next. What decides is the register. */
+function noted(directory: string): Holder | undefined {
+  try {
+    return JSON.parse(readFileSync(join(directory, 'lock'), 'utf8').split('\n')[1]!) as Holder
+  } catch {
+    return undefined
   }
 }
 

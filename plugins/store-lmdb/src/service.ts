@@ -19,6 +19,8 @@ export function storeService(disk: Disk, lock: Lock, id: string, clock: Clock, k
   const changes = new Changes(disk, id, { entries: kept, bytes: disk.limit / KEPT_SHARE })
   const resources = new Resources(disk, changes, clock)
   const elections = new Elections(disk)
+  // Now: to open a table is a synchronous write, which later would wait for the commits under way.
+  disk.table('buckets')
   let closed = false
   const open = () => {
     if (closed) throw new FnaError('FNA_ERR_CLOSED', 'the store is closed')
