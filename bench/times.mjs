@@ -36,9 +36,11 @@ class Line {
 export async function times() {
   const rows = []
   const starts = []
-  for (let i = 0; i < 5; i++) {
-    const a = await agent()
-    starts.push(a.readyMs)
+  // Over state that is there: the first start also makes keys and certificates.
+  const state = { data: folder(), dnsPort: await freePort() }
+  for (let i = 0; i < 6; i++) {
+    const a = await agent(state)
+    if (i > 0) starts.push(a.readyMs)
     await a.stop()
   }
   const ready = median(starts)

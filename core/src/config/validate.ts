@@ -1,4 +1,4 @@
-import type { ErrorObject } from 'ajv'
+import type { Ajv, ErrorObject } from 'ajv'
 import { FnaError } from '../contract/errors.js'
 import type { AnyPlugin } from '../contract/plugin.js'
 import { checkPlugins } from '../host/boot.js'
@@ -64,9 +64,19 @@ function periods(config: Config): Problem[] {
   })
 }
 
+let shared: Promise<Ajv> | undefined
+
+/**
+ * One validator for all schemas. They are the plugins' own code, tested with them: checking each against the meta-schema would
+ * cost more than the whole rest of a start.
+ */
+function validator(): Promise<Ajv> {
+  shared ??= import('ajv').then(m => new m.Ajv({ allErrors: true, strict: false, validateSchema: false, meta: false }))
+  return shared
+}
+
 async function problemsOf(schema: object, value: unknown, base: string[], plugin?: string): Promise<Problem[]> {
-  const { Ajv2020 } = await import('ajv/dist/2020.js')
-  const check = new Ajv2020({ allErrors: true, strict: false }).compile(schema)
+  const check = (await validator()).compile(schema)
   if (check(value)) return []
   return (check.errors ?? [])
     .filter(
