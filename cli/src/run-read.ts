@@ -49,6 +49,8 @@ async function print(cx: Context, lines: LineStream): Promise<void> {
     if (held.length >= CHUNK) await write()
   }
   await write()
+  // What follows on the connection tells the agent that these events have arrived: a cursor moves.
+  await cx.out.flush()
   cx.interrupt.throwIfAborted()
   cx.out.closed.throwIfAborted()
 }

@@ -42,6 +42,7 @@ export async function withSession<T>(
     cx.out.closed.throwIfAborted()
     throw toCliError(e, at)
   } finally {
+    if (cx.out.closed.aborted) session?.connection.destroy()
     await session?.close()
   }
 }

@@ -1,0 +1,88 @@
+import { writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import t from 'tap'
+import { folder, pair, type TestAgent } from './support/agents.js'
+import { fnua, type Ran, startFnua } from './support/fnua.js'
+
+/** Subscriptions across two organisations, with fnua on both sides. */
+let a: TestAgent
+let b: TestAgent
+let config: string
+t.before(async () => {
+  const both = await pair(t)
+  a = both.a
+  b = both.b
+  config = join(await folder(t), 'flow.yml')
+  const entry = (name: string, agent: TestAgent) =>
+    `  - { name: ${name}, fqdn: fnaa.${agent.where.domain}, address: '127.0.0.1:${agent.port}', username: test, password: test }\n`
+  const namespaces = `namespaces:\n  - { name: ${a.namespace}, agent: a }\n  - { name: ${b.namespace}, agent: b }\n`
+  await writeFile(config, `agents:\n${entry('a', a)}${entry('b', b)}${namespaces}`, { mode: 0o600 })
+})
+const run = (...args: string[]): Promise<Ran> => fnua(['--config', config, ...args])
+
+t.test('the namespace of --local says which agent is the user’s own', async t => {
+  t.match(await run('create', 'flow', 'open.flows.unix.test', '--visibility', 'public'), { code: 0 })
+  const made = await run('subscribe', 'open.flows.unix.test', '--local', 'open.flows.emiliano.test')
+  t.match(made, {
+    code: 0,
+    stdout: /^open\.flows\.emiliano\.test SUBSCRIBED TO [a-z2-7]{26}\.open\.flows\.unix\.test\n$/,
+  })
+  t.match(await run('subscribers', 'open.flows.unix.test'), {
+    stdout: /^SUBSCRIBER .*\n[a-z2-7]{26} +test@emiliano\.test/,
+  })
+  t.match(await run('--agent', 'b', 'subscriptions'), {
+    stdout: /open\.flows\.unix\.test +open\.flows\.emiliano\.test/,
+  })
+  const again = await run(
+    'subscribe',
+    'open.flows.unix.test',
+    '--local',
+    'open.flows.emiliano.test',
+    '--from',
+    'earliest',
+  )
+  t.match(again, { code: 3, stderr: /\(409 CONFLICT\)/ }, 'the same with other options')
+})
+
+t.test('--wait waits for the owner, who approves', async t => {
+  await run('create', 'flow', 'asked.flows.unix.test', '--requests', 'yes')
+  const words = ['--config', config, 'subscribe', 'asked.flows.unix.test', '--local', 'asked.flows.emiliano.test']
+  const asking = startFnua(t, [...words, '--reason', 'for the "demo"', '--wait'], { input: '' })
+  await asking.until(/ PENDING\n/)
+  const id = asking.stdout.split(' ')[0] as string
+  const requests = await run('--agent', 'a', 'get', 'requests')
+  t.match(requests.stdout, new RegExp(`\n${id} +asked\\.flows\\.unix\\.test +test@emiliano\\.test .* for the "demo"`))
+  t.match(await run('--agent', 'a', 'approve', id), { code: 0, stdout: `request/${id} approved\n` })
+  const done = await asking.done
+  t.match(done, { code: 0, stdout: new RegExp(`\nasked\\.flows\\.emiliano\\.test SUBSCRIBED TO ${id}\\.`) })
+})
+
+t.test('--wait ends with 4 when the owner says no', async t => {
+  await run('create', 'flow', 'denied.flows.unix.test', '--requests', 'yes')
+  const words = [
+    '--config',
+    config,
+    'subscribe',
+    'denied.flows.unix.test',
+    '--local',
+    'denied.flows.emiliano.test',
+    '--wait',
+  ]
+  const asking = startFnua(t, words, { input: '' })
+  await asking.until(/ PENDING\n/)
+  const id = asking.stdout.split(' ')[0] as string
+  t.match(await run('--agent', 'a', 'deny', id, '--reason', 'not now'), { code: 0, stdout: `request/${id} denied\n` })
+  t.match(await asking.done, { code: 4, stderr: /\nerror: / })
+})
+
+t.test('a subscriber is limited and cut off', async t => {
+  const [, id] = (await run('subscribers', 'open.flows.unix.test', '-o', 'name')).stdout.match(/^(\S+)\n/) as string[]
+  t.match(await run('update', 'subscriber', 'open.flows.unix.test', id as string, '--limit', 'events=100'), { code: 0 })
+  t.match(await run('remove', 'subscriber', 'open.flows.unix.test', id as string, '--reason', 'enough'), {
+    code: 0,
+    stdout: /removed\n$/,
+  })
+  t.match(await run('--agent', 'b', 'describe', 'subscription', id as string), {
+    stdout: /\nphase=(?:revoked|active|ending)/,
+  })
+})
