@@ -1,5 +1,5 @@
 import type { Reply } from '@fnaa/client'
-import { parseItem } from '@fnaa/protocol'
+import { errorKind, parseItem } from '@fnaa/protocol'
 import type { Context } from './context.js'
 import { CliError, EXIT, exitOfReply } from './errors.js'
 import { type Given, type Request, requestOf, withOptions } from './line.js'
@@ -72,7 +72,9 @@ async function decided(cx: Context, session: Session, r: Request, id: string): P
     if (phase === 'active') return session.command(r.line)
     if (phase !== 'revoked' && phase !== 'failed' && phase !== 'ending') continue
     const [symbol = 'DENIED', ...sentence] = (pairs.get('error') ?? 'DENIED the owner said no').split(' ')
-    const exit = symbol === 'DENIED' ? EXIT.authentication : exitOfReply(0, symbol)
-    throw new CliError(sentence.join(' ') || 'the owner said no', exit, { reply: symbol })
+    const code = errorKind(symbol)?.code ?? 403
+    // Revoked before it ever ran: the owner said no.
+    const exit = phase === 'revoked' ? EXIT.authentication : exitOfReply(code, symbol)
+    throw new CliError(sentence.join(' ') || 'the owner said no', exit, { reply: `${code} ${symbol}` })
   }
 }
