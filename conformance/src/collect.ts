@@ -33,3 +33,24 @@ export function collector(): { readonly test: Test; run(opt?: { stopAtFirst?: bo
     },
   }
 }
+
+/**
+ * Runs a suite on every mutant, a few at once (most of their time is waiting), each until the first case that fails.
+ * @param suiteOn gives the suite this mutant and this `test`
+ */
+export function hunt<M>(
+  mutants: readonly M[],
+  suiteOn: (mutant: M, test: Test) => void,
+  parallel = 6,
+): Map<M, Promise<Outcome>> {
+  const free: Promise<unknown>[] = Array.from({ length: parallel }, () => Promise.resolve())
+  return new Map(
+    mutants.map((mutant, i) => {
+      const { test, run } = collector()
+      suiteOn(mutant, test)
+      const outcome = free[i % parallel]!.then(() => run({ stopAtFirst: true }))
+      free[i % parallel] = outcome
+      return [mutant, outcome]
+    }),
+  )
+}

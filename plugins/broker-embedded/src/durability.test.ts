@@ -14,7 +14,7 @@ t.test('what a killed process was told is written is there, in order', async t =
   const directory = temporaryDirectory()
   const code = `
     import { open } from ${JSON.stringify(new URL('./tools.test.js', import.meta.url).href)}
-    const x = await open({ directory: ${JSON.stringify(directory)} })
+    const x = await open({}, {}, { directory: ${JSON.stringify(directory)} })
     for (let i = 0; ; i++) {
       await x.write(String(i))
       process.stdout.write('wrote ' + i + '\\n')
