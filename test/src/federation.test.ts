@@ -243,3 +243,27 @@ t.test('PUBLISH is the same agreement the other way round', async t => {
   await user.write('outbox.flows.emiliano.test', 'from afar')
   t.same(await owner.follow('inbox.flows.unix.test', 1, { from: { at: 'earliest' } }), ['from afar'])
 })
+
+t.test("a request for a flow of one's own agent waits for its owner too; a refusal leaves nothing behind", async t => {
+  const { a, b } = await pair(t)
+  const owner = await a.login(t)
+  await a.addUser('bob', 'bobs password')
+  const bob = await a.login(t, 'bob', 'bobs password')
+  await owner.ok('CREATE NAMESPACE bob.unix.test')
+  await owner.ok('GRANT manage ON NAMESPACE bob.unix.test TO bob@unix.test')
+  await owner.ok(`CREATE FLOW ${FLOW} REQUESTS yes`)
+  const pending = await bob.ok(`SUBSCRIBE ${FLOW} LOCAL time.bob.unix.test`)
+  t.equal(pending.kind, 'pending')
+  await owner.ok(`APPROVE ${pending.id}`)
+  await eventually(
+    a,
+    () => (a.kernel.resources.get('Subscription', pending.id!)?.status.phase === 'active' ? true : undefined),
+    'active',
+  )
+  await owner.write(FLOW, 'approved')
+  t.same(await bob.follow('time.bob.unix.test', 1, { from: { at: 'earliest' } }), ['approved'])
+  const user = await b.login(t)
+  t.match(await user.say('SUBSCRIBE absent.flows.unix.test LOCAL absent.flows.emiliano.test'), { symbol: 'NOTFOUND' })
+  t.same((await user.ok('GET FLOWS')).lines, [])
+  t.same((await user.ok('GET SUBSCRIPTIONS')).lines, [])
+})

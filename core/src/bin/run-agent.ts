@@ -13,10 +13,15 @@ export async function runAgent(path: string): Promise<number> {
   const log = createLogger(config.log?.level ?? 'info')
   log.info({ config: loaded.file }, 'using config file')
   const agent = await Agent.start({ config, plugins, base: loaded.file, log })
-  const admin = await AdminSocket.open(agent.kernel, () => agent.publishKeys())
+  const admin = await AdminSocket.open(agent.kernel, () => agent.publishKeys()).catch(async e => {
+    await agent.close()
+    throw e
+  })
+  // Before anyone is told that it runs: a signal may come at once.
+  const stopped = stopSignal()
   log.info({ host: config.host, addresses: agent.addresses, pid: process.pid }, 'ready')
   process.send?.({ ready: agent.addresses })
-  const signal = await stopSignal()
+  const signal = await stopped
   log.info({ signal }, 'closing')
   process.once('SIGTERM', () => process.exit(1)).once('SIGINT', () => process.exit(1))
   await admin.close()

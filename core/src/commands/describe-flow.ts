@@ -48,6 +48,20 @@ function shortPairs(cx: Context, f: Resource<'Flow'>) {
 const isOwn = (cx: Context, name: string): boolean =>
   cx.kernel.resources.get('Flow', `~${cx.subject.principals[0]!}/${name}`) !== undefined
 
+/** As the option is written: the largest unit that holds it whole. */
+function duration(ms: number | undefined): string | undefined {
+  if (ms === undefined) return undefined
+  const seconds = Math.round(ms / 1000)
+  const [size, unit] = (
+    [
+      [86_400, 'd'],
+      [3600, 'h'],
+      [60, 'm'],
+    ] as const
+  ).find(([n]) => seconds % n === 0) ?? [1, 's']
+  return `${seconds / size}${unit}`
+}
+
 function fullPairs(f: Resource<'Flow'>) {
   const ready = condition(f.status, 'Ready')
   return [
@@ -57,10 +71,7 @@ function fullPairs(f: Resource<'Flow'>) {
     ['visibility', f.spec.visibility],
     ['requests', f.spec.requests],
     ['shards', f.spec.queue.shards ?? 1],
-    [
-      'retention',
-      f.spec.queue.retentionMs === undefined ? undefined : `${Math.round(f.spec.queue.retentionMs / 1000)}s`,
-    ],
+    ['retention', duration(f.spec.queue.retentionMs)],
     ['retention-bytes', f.spec.queue.retentionBytes],
     ['epoch', f.status.epoch],
     ['state', ready?.status === 'True' ? 'ready' : (ready?.reason ?? 'creating')],

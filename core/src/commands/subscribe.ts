@@ -19,7 +19,6 @@ async function byUser(cx: Context, source: string, o: Words): Promise<Result> {
   if (o['filter'] !== undefined) throw fnapError('NOTSUPPORTED', 'FILTER is not supported by this agent')
   const me = user(cx)
   const own = namespaceOf(cx.kernel.resources, source)
-  if (own) need(cx, 'subscribe', flow(cx, source, { alias: false }))
   const local = localOf(cx, source, o['local'] as string | undefined)
   const wish = {
     direction: 'in' as const,
@@ -63,9 +62,7 @@ export async function settled(cx: Context, s: Mine, own: boolean): Promise<Resul
   const outcome = await cx.kernel.subscriptions.settled(s.name, patience(cx))
   if (!outcome) throw timeout(s.name)
   if (outcome.phase === 'over') {
-    const now = cx.kernel.resources.get('Subscription', s.name)
-    if (now?.status.phase === 'failed')
-      void cx.kernel.resources.delete('Subscription', s.name, { signal: AbortSignal.timeout(30_000) })
+    await forget(cx, s)
     throw outcome.error
   }
   if (outcome.phase === 'pending') return `220 PENDING ${s.name} the owner has been asked`
@@ -73,6 +70,16 @@ export async function settled(cx: Context, s: Mine, own: boolean): Promise<Resul
   if (own) return { lines: [endpoint] }
   const word = s.spec.direction === 'in' ? 'SUBSCRIBED' : 'PUBLISHED'
   return { lines: [`${shown(s.spec.local)} ${word} TO ${endpoint}`] }
+}
+
+/** A wish that was refused from the start leaves nothing; what was agreed once stays and shows its error. */
+async function forget(cx: Context, s: Mine): Promise<void> {
+  const { resources } = cx.kernel
+  const now = resources.get('Subscription', s.name)
+  if (now?.status.phase !== 'failed') return
+  const c = { signal: AbortSignal.timeout(10_000) }
+  await resources.delete('Subscription', s.name, c, s.uid)
+  await resources.until('Subscription', s.name, n => (n && n.uid === s.uid ? undefined : true), c.signal)
 }
 
 /** Positions and cursors are no place to begin a subscription at. */

@@ -27,11 +27,19 @@ export async function defaultConfig(source: string, file: string): Promise<(at: 
     throw new FnaError('FNA_ERR_CONFIG', `config ${file}:${at?.line ?? 1}:${at?.col ?? 1}: ${error.message}`)
   }
   const data = document.toJS() as DataConfig
+  const beside = (path: string) => resolve(dirname(file), path)
   return async () => ({
     ...data,
-    data: resolve(dirname(file), data.data ?? '.fnaad'),
+    data: beside(data.data ?? '.fnaad'),
+    ...(data.tls ? { tls: tlsBeside(data.tls, beside) } : {}),
     plugins: await Promise.all((data.plugins ?? []).map((p, i) => fromEntry(p, i, file))),
   })
+}
+
+/** Paths in a data file are meant from where it stands, whatever directory the agent is started in. */
+function tlsBeside(tls: NonNullable<Config['tls']>, beside: (path: string) => string): Config['tls'] {
+  const paths = Object.entries(tls).map(([k, v]) => [k, typeof v === 'string' ? beside(v) : v])
+  return Object.fromEntries(paths) as Config['tls']
 }
 
 async function fromEntry(entry: PluginEntry, index: number, file: string): Promise<AnyPlugin> {

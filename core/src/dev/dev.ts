@@ -3,7 +3,7 @@ import { createServer } from 'node:net'
 import { isAbsolute, join, resolve } from 'node:path'
 import { Agent } from '../agent.js'
 import { stopSignal } from '../bin/run-agent.js'
-import type { ConfigAt } from '../config/define.js'
+import type { Config, ConfigAt } from '../config/define.js'
 import { loadConfig } from '../config/load.js'
 import { validate } from '../config/validate.js'
 import { FnaError } from '../contract/errors.js'
@@ -65,11 +65,13 @@ export async function dev(o: DevOptions): Promise<number> {
     }
     const demo = new Demo(participants[0]!, participants[1]!, say)
     if (!o.empty) await demo.begin(AbortSignal.timeout(READY_MS))
+    // Before anyone is told that it runs: a signal may come at once.
+    const stopped = stopSignal()
     if (o.json) process.stdout.write(`${JSON.stringify({ participants: participants.map(p => summary(p)) })}\n`)
     else hints(participants, o, say)
     if (!o.empty) demo.show()
     process.send?.({ ready: true })
-    await stopSignal()
+    await stopped
     say()
     say('closing …')
     await demo.end()
@@ -95,6 +97,16 @@ async function start(config: string, at: ConfigAt): Promise<Participant> {
   const level = (process.env['FNAAD_LOG_LEVEL'] as 'warn' | undefined) ?? 'warn'
   const absolute = isAbsolute(checked.data) ? checked : { ...checked, data: resolve(checked.data) }
   const agent = await Agent.start({ config: absolute, plugins, base: loaded.file, log: createLogger(level) })
+  try {
+    return await equip(agent, checked)
+  } catch (e) {
+    await agent.close()
+    throw e
+  }
+}
+
+/** The user of this mode, and what stands around the agent. */
+async function equip(agent: Agent, checked: Config): Promise<Participant> {
   const admin = await AdminSocket.open(agent.kernel, () => agent.publishKeys())
   await agent.ready(AbortSignal.timeout(READY_MS))
   const commands = adminCommands(agent.kernel.loaded)

@@ -37,7 +37,6 @@ export async function reconcileSubscription(k: Kernel, id: string, signal: Abort
   if (s.status.phase === 'revoked') return stopMoving(k, s, c)
   if (s.status.phase === 'failed' && !k.subscriptions.takeDue(id)) return undefined
   try {
-    if (!(await localReady(k, s, c))) return undefined
     // Nothing moves any more before the provider hears of a STOP.
     if (s.spec.desired === 'stop') await k.queue.park(keyOf(s), k.processors.remove(s.name, c))
     if (mustAsk(k, s)) await ask(k, s, c)
@@ -48,7 +47,9 @@ export async function reconcileSubscription(k: Kernel, id: string, signal: Abort
   const now = k.resources.get('Subscription', id)
   if (!now || now.deleting !== undefined || now.status.phase === 'failed') return undefined
   if (now.status.phase === 'revoked') return stopMoving(k, now, c)
-  await move(k, now, c)
+  // Only once the provider has agreed: a refusal leaves no local flow behind.
+  if (now.status.endpoint !== undefined && now.spec.desired !== 'stop' && (await localReady(k, now, c)))
+    await move(k, now, c)
   return pollIn(k, now)
 }
 
@@ -315,7 +316,6 @@ async function onError(k: Kernel, s: Mine, e: unknown, c: Call): Promise<void> {
 /** The processor follows what is wanted; what it reports makes the subscription active. */
 async function move(k: Kernel, s: Mine, c: Call): Promise<void> {
   if (s.status.phase === 'pending' || s.status.endpoint === undefined || s.status.agreed !== s.spec.wish) return
-  if (s.spec.desired === 'stop') return
   await k.processors.ensureFor(s, c)
   step('subscribe.processor-stored')
   const phase = k.processors.phaseOf(s.name)

@@ -14,6 +14,8 @@ export interface AdminRequest {
 type AdminReply = { readonly lines: readonly string[] } | { readonly error: string }
 
 const MOST = 64 * 1024
+/** Bytes of a unix socket's path (sun_path, less its NUL). */
+const MOST_PATH = 107
 export const socketPath = (data: string): string => join(data, 'admin.sock')
 
 /** The commands that auth plugins bring. */
@@ -47,6 +49,12 @@ export class AdminSocket {
   /** `changed` runs after each command that was done: keys may have to be published. */
   static async open(kernel: Kernel, changed: () => Promise<void> = async () => undefined): Promise<AdminSocket> {
     const path = socketPath(kernel.config.data)
+    if (Buffer.byteLength(path) > MOST_PATH) {
+      throw new FnaError(
+        'FNA_ERR_CONFIG',
+        `data ${kernel.config.data} is too long: ${path} must be at most ${MOST_PATH} bytes to be a unix socket; choose a shorter directory`,
+      )
+    }
     await mkdir(kernel.config.data, { recursive: true, mode: 0o700 })
     // The store's lock says that no other agent lives here: what stands there is left over from a crash.
     await rm(path, { force: true })
