@@ -1,0 +1,277 @@
+import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
+import { mkdir, writeFile } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import t from 'tap'
+import { CONFIG, folder, freePort } from './support/agents.js'
+
+const ROOT = fileURLToPath(new URL('../..', import.meta.url))
+const { broken } = (await import(new URL('../../scripts/imports.mjs', import.meta.url).href)) as {
+  broken(root: string): string[]
+}
+
+t.test('no import of the project breaks a rule of the house', async t => {
+  t.strictSame(broken(ROOT), [])
+})
+
+t.test('each kind of broken rule is found in a made-up project', async t => {
+  const root = await folder(t)
+  const files: Readonly<Record<string, string>> = {
+    'protocol/src/index.ts': "import { connect } from 'node:net'\nexport { connect }\n",
+    'client/src/index.ts': "import { Agent } from '@fnaa/core'\nexport { Agent }\n",
+    'core/src/index.ts': "export const broker = () => import('@fnaa/broker-a')\n",
+    'core/src/far.ts': "import type {\n  Reply,\n} from '../../client/src/index.js'\nexport type { Reply }\n",
+    'plugins/broker-a/src/index.ts': "import b from '@fnaa/broker-b'\nexport default b\n",
+    'plugins/broker-b/src/index.ts': "export { Agent } from '@fnaa/core'\n",
+    // These break none.
+    'plugins/broker-b/src/fine.ts':
+      "import { plain } from '@fnaa/client'\nimport { definePlugin } from '@fnaa/core/plugin'\nimport { readFile } from 'node:fs/promises'\nimport { q } from '@fnaa/lib-queues'\nimport './index.js'\nexport { definePlugin, plain, q, readFile }\n",
+    'plugins/broker-b/src/fine.test.ts': "import { suite } from '@fnaa/conformance'\nsuite()\n",
+    'protocol/src/fine.test.ts': "import { readFileSync } from 'node:fs'\nreadFileSync('x')\n",
+  }
+  for (const [name, text] of Object.entries(files)) {
+    await mkdir(dirname(join(root, name)), { recursive: true })
+    await writeFile(join(root, name), text)
+  }
+  t.strictSame(
+    broken(root)
+      .map(line => line.replace(/ \(.*/, ''))
+      .sort(),
+    [
+      'client/src/index.ts: @fnaa/core',
+      'core/src/far.ts: ../../client/src/index.js',
+      'core/src/index.ts: @fnaa/broker-a',
+      'plugins/broker-a/src/index.ts: @fnaa/broker-b',
+      'plugins/broker-b/src/index.ts: @fnaa/core',
+      'protocol/src/index.ts: node:net',
+    ],
+  )
+})
+
+/** Directories of the packages that are published. */
+const packages = [
+  'protocol',
+  'client',
+  'core',
+  'conformance',
+  'cli',
+  'processor-host',
+  ...readdirSync(join(ROOT, 'plugins')).map(name => `plugins/${name}`),
+].filter(directory => existsSync(join(ROOT, directory, 'package.json')))
+
+interface Manifest {
+  readonly name: string
+  readonly license?: string
+  readonly files?: readonly string[]
+  readonly exports?: Readonly<Record<string, string | Readonly<Record<string, string>>>>
+  readonly dependencies?: Readonly<Record<string, string>>
+  readonly devDependencies?: Readonly<Record<string, string>>
+}
+const manifestOf = (directory: string): Manifest =>
+  JSON.parse(readFileSync(join(ROOT, directory, 'package.json'), 'utf8')) as Manifest
+
+const IMPORT = /(?:^|\n)\s*(?:import|export)\s(?:[^'"]*?\sfrom\s*)?['"]([^'"]+)['"]|\bimport\(\s*['"]([^'"]+)['"]\s*\)/g
+
+/** Packages that the sources of a directory import: of its tests, or of the rest. */
+function imported(directory: string, tests: boolean): Set<string> {
+  const found = new Set<string>()
+  const src = join(ROOT, directory, 'src')
+  for (const name of readdirSync(src, { recursive: true }) as string[]) {
+    const isTest = /\.test(?:\.[a-z-]+)*\.ts$/.test(name) || name.includes('fixture')
+    if (!name.endsWith('.ts') || isTest !== tests) continue
+    for (const match of readFileSync(join(src, name), 'utf8').matchAll(IMPORT)) {
+      const spec = match[1] ?? match[2]!
+      if (spec.startsWith('.') || spec.startsWith('node:')) continue
+      found.add(
+        spec
+          .split('/')
+          .slice(0, spec.startsWith('@') ? 2 : 1)
+          .join('/'),
+      )
+    }
+  }
+  return found
+}
+
+t.test('each package says what it exports, ships no tests, and lists what it imports', async t => {
+  const shared = new Set(Object.keys(manifestOf('.').devDependencies!))
+  for (const directory of packages) {
+    const m = manifestOf(directory)
+    t.match(m.name, /^@fnaa\//, directory)
+    t.equal(m.license, 'Apache-2.0', `${m.name}: license`)
+    t.ok(m.files?.includes('!dist/**/*.test.*'), `${m.name}: files without tests`)
+    const main = m.exports?.['.'] as { types?: string; default?: string } | undefined
+    t.ok(main?.types && main.default, `${m.name}: exports with types`)
+    for (const [entry, target] of Object.entries(m.exports ?? {})) {
+      for (const path of typeof target === 'string' ? [target] : Object.values(target))
+        t.ok(existsSync(join(ROOT, directory, path)), `${m.name}: ${entry} leads to ${path}`)
+    }
+    const listed = new Set(Object.keys(m.dependencies ?? {}))
+    const dev = new Set(Object.keys(m.devDependencies ?? {}))
+    // The CLI is one bundled file: what is inside need not be installed.
+    const run = directory === 'cli' ? new Set([...listed, ...dev]) : listed
+    const own = (name: string) => name === m.name
+    t.strictSame(
+      [...imported(directory, false)].filter(n => !run.has(n) && !own(n)),
+      [],
+      `${m.name}: dependencies`,
+    )
+    const forTests = [...imported(directory, true)].filter(
+      n => !listed.has(n) && !dev.has(n) && !shared.has(n) && !own(n),
+    )
+    t.strictSame(forTests, [], `${m.name}: devDependencies`)
+  }
+})
+
+t.test('the lock file names no registry', async t => {
+  const lock = JSON.parse(readFileSync(join(ROOT, 'package-lock.json'), 'utf8')) as {
+    packages: Record<string, { resolved?: string }>
+  }
+  const remote = Object.entries(lock.packages).filter(
+    ([, p]) => p.resolved !== undefined && /^[a-z+]+:/.test(p.resolved),
+  )
+  t.strictSame(remote, [])
+})
+
+/** The commands that the documents show, comments taken off. */
+const shown = ['README.md', ...readdirSync(join(ROOT, 'docs', 'guides')).map(name => `docs/guides/${name}`)].flatMap(
+  file =>
+    [...readFileSync(join(ROOT, file), 'utf8').matchAll(/^```sh\n([\s\S]*?)^```$/gm)].flatMap(([, body]) =>
+      body!
+        .split('\n')
+        .map(line => line.replace(/(?:^|\s+)#.*$/, '').trim())
+        .filter(line => line !== ''),
+    ),
+)
+
+/** Those that do not end by themselves, or that are this run. */
+const ELSEWHERE: Readonly<Record<string, string>> = {
+  'npm start': 'below: scripts/start.mjs is what it runs',
+  'npm test': 'this run',
+  'npx fnaad --config fnaad.config.ts': 'thesis-server.test.ts (T1, T5) and config.test.ts',
+}
+
+interface Done {
+  readonly code: number | null
+  readonly out: string
+  readonly err: string
+}
+function shell(line: string, input = ''): Promise<Done> {
+  const child = spawn('sh', ['-c', line], { cwd: ROOT, env: { ...process.env, FNAAD_LOG_LEVEL: 'error' } })
+  let [out, err] = ['', '']
+  child.stdout.on('data', (d: Buffer) => (out += d.toString()))
+  child.stderr.on('data', (d: Buffer) => (err += d.toString()))
+  child.stdin.on('error', () => undefined).end(input)
+  return new Promise(resolve => child.on('close', code => resolve({ code, out, err })))
+}
+
+/** scripts/start.mjs, as `npm start` runs it, until the end of the test. */
+class Start {
+  readonly child: ChildProcessWithoutNullStreams
+  #out = ''
+  #err = ''
+  constructor(args: readonly string[]) {
+    this.child = spawn(process.execPath, [join(ROOT, 'scripts', 'start.mjs'), ...args], { cwd: '/' })
+    this.child.stdin.end()
+    this.child.stdout.on('data', (d: Buffer) => (this.#out += d.toString()))
+    this.child.stderr.on('data', (d: Buffer) => (this.#err += d.toString()))
+  }
+
+  /** The one line of `--json`. */
+  async line(): Promise<Record<string, unknown>> {
+    while (!this.#out.includes('\n')) {
+      if (this.child.exitCode !== null) throw new Error(`it did not start:\n${this.#err}`)
+      await Promise.race([once(this.child.stdout, 'data'), once(this.child, 'exit')])
+    }
+    return JSON.parse(this.#out.slice(0, this.#out.indexOf('\n'))) as Record<string, unknown>
+  }
+
+  /** @returns what it wrote to standard output, all of it */
+  async stop(): Promise<string> {
+    if (this.child.exitCode === null) {
+      this.child.kill('SIGTERM')
+      await once(this.child, 'close')
+    }
+    return this.#out
+  }
+}
+
+/** A port with a free one behind it: the second agent takes that. */
+async function twoPorts(): Promise<number> {
+  for (;;) {
+    const port = await freePort()
+    if (port < 65_000) return port
+  }
+}
+
+/** What a command prints, by a word of it. */
+const SHOWN: readonly (readonly [string, RegExp])[] = [
+  [' read ', /^(?:\{"specversion":.*"data":\{"time":.*\}\}\n){1,3}$/],
+  [' write ', /^$/],
+  ['get flows', /time\.flows\.unix\.test/],
+  ['get subscribers', /test@emiliano\.test/],
+  ['get subscriptions', /time\.flows\.unix\.test .*active/],
+  ['user add', /alice/],
+  ['key show', /_fnapkey\.unix\.test/],
+]
+
+const IDS = /^[a-z2-7]{26}$/
+const participant = (domain: string) => ({
+  domain,
+  agent: { host: `fnaa.${domain}`, port: Number },
+  dns: { host: '127.0.0.1', port: Number },
+  users: [{ name: 'test', password: 'test' }],
+  namespace: `flows.${domain}`,
+})
+
+t.test('npm start, and every command that the documents show', async t => {
+  const data = await folder(t)
+  const start = new Start(['--port', String(await twoPorts()), '--data', data, '--json'])
+  t.teardown(() => start.stop())
+  const { participants } = (await start.line()) as { participants: readonly unknown[] }
+  t.equal(participants.length, 2)
+  t.match(participants[0], { ...participant('unix.test'), flows: ['time.flows.unix.test'], subscriptions: [] })
+  t.match(participants[1], {
+    ...participant('emiliano.test'),
+    flows: ['time.flows.emiliano.test'],
+    subscriptions: [{ id: IDS, source: 'time.flows.unix.test', local: 'time.flows.emiliano.test', phase: 'active' }],
+  })
+  const config = join(data, 'one.config.ts')
+  const at = { data: join(data, 'one'), ca: join(data, 'one-ca'), port: await freePort(), dnsPort: await freePort() }
+  await writeFile(config, `import base from ${JSON.stringify(CONFIG)}\nexport default base(${JSON.stringify(at)})\n`)
+  const rewritten = (line: string) =>
+    line.replace('.fnaad/flow.yml', join(data, 'flow.yml')).replace('fnaad.config.ts', config)
+  t.ok(shown.length >= 8, `${shown.length} commands`)
+  for (const line of [...shown, 'npx fnaad check']) {
+    if (ELSEWHERE[line] !== undefined) continue
+    t.match(line, /^(?:echo hello \| )?npx (?:fnua|fnaad) /, 'a command that this test knows how to run')
+    const done = await shell(rewritten(line), line.includes('user add') ? 'a long password\n' : '')
+    t.equal(done.code, 0, `${line}\n${done.err}`)
+    t.match(done.out, SHOWN.find(([word]) => line.includes(word))?.[1] ?? /./, line)
+  }
+  for (const line of Object.keys(ELSEWHERE)) t.ok(shown.includes(line), `${line} is still shown`)
+  t.equal((await start.stop()).split('\n').filter(Boolean).length, 1, 'one line on standard output, and no more')
+})
+
+t.test('fnaad dev --empty: no flows', async t => {
+  const start = new Start([
+    '--port',
+    String(await twoPorts()),
+    '--data',
+    await folder(t),
+    '--json',
+    '--empty',
+    '--domains',
+    'a.test,b.test',
+  ])
+  t.teardown(() => start.stop())
+  const { participants } = (await start.line()) as { participants: readonly unknown[] }
+  t.match(participants, [
+    { ...participant('a.test'), flows: [], subscriptions: [] },
+    { ...participant('b.test'), flows: [], subscriptions: [] },
+  ])
+  t.equal((await start.stop()).split('\n').filter(Boolean).length, 1)
+  t.equal(start.child.exitCode, 0, 'SIGTERM ends it in good order')
+})
