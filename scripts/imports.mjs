@@ -13,6 +13,8 @@ function allowed(pkg) {
   if (pkg === 'cli') return ['@fnaa/protocol', '@fnaa/client']
   if (pkg === 'conformance') return ['@fnaa/protocol', '@fnaa/core', '@fnaa/core/plugin']
   if (pkg === 'processor-host') return ['@fnaa/protocol', '@fnaa/client', '@fnaa/core', '@fnaa/core/plugin']
+  // A library of plugins throws the seam's errors, and knows nothing else of the kernel.
+  if (pkg.startsWith('lib/')) return ['@fnaa/protocol', '@fnaa/client', '@fnaa/core/plugin']
   if (pkg.startsWith('plugins/')) {
     const rules = ['@fnaa/protocol', '@fnaa/client', '@fnaa/core/plugin', '@fnaa/lib-*']
     // The runtime starts the host program and speaks its messages.

@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { root, setup, sh } from './setup.mjs'
 
 const MAJORS = process.argv.slice(2).length > 0 ? process.argv.slice(2) : ['22', '24']
-const UNITS = ['protocol', 'client', 'core', 'conformance', 'cli', 'processor-host', 'plugins/*'].map(
+const UNITS = ['protocol', 'client', 'core', 'conformance', 'cli', 'processor-host', 'plugins/*', 'lib/*'].map(
   p => `${p}/dist/**/*.test.js`,
 )
 

@@ -1,5 +1,5 @@
 import { type Clock, FnaError, type Logger, type QueueSpec, type Wire } from '@fnaa/core/plugin'
-import type { Disk } from './disk.js'
+import type { Disk } from '@fnaa/lib-lmdb'
 import { Fences } from './fences.js'
 import { MAX_EVENT } from './incoming.js'
 import { Queues } from './queues.js'

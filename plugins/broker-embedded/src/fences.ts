@@ -1,5 +1,5 @@
 import { FnaError } from '@fnaa/core/plugin'
-import type { Disk, Table } from './disk.js'
+import type { Disk, Table } from '@fnaa/lib-lmdb'
 
 /**
  * The highest epoch seen of each reader and writer. A run that was replaced may still be alive somewhere; whatever it

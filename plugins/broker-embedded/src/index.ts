@@ -1,10 +1,8 @@
 import { mkdirSync } from 'node:fs'
-import { join } from 'node:path'
-import { type BrokerService, CONTRACT, type Ctx, definePlugin, FnaError } from '@fnaa/core/plugin'
+import { type BrokerService, CONTRACT, type Ctx, definePlugin } from '@fnaa/core/plugin'
+import { type Disk, openLocked } from '@fnaa/lib-lmdb'
 import { EmbeddedBroker } from './broker.js'
-import { Disk } from './disk.js'
 import { MAX_EVENT } from './incoming.js'
-import { Lock, type Register } from './lock.js'
 import { canonical, registry } from './registry.js'
 import { brokerService } from './service.js'
 
@@ -22,8 +20,6 @@ export interface EmbeddedOptions {
 const SCHEMA = 1
 const DEFAULT_SIZE = 16 * 2 ** 30
 const DEFAULT_RETENTION = 7 * 86_400_000
-const SCHEMA_KEY = Buffer.from('schema')
-const LOCK_KEY = Buffer.from('lock')
 const integer = (minimum: number, description: string) => ({ type: 'integer', minimum, description })
 
 /**
@@ -69,21 +65,10 @@ async function openBroker(ctx: Ctx, options: EmbeddedOptions): Promise<BrokerSer
   const asked = options.directory ?? ctx.agent.directory
   mkdirSync(asked, { recursive: true, mode: 0o700 })
   const directory = canonical(asked)
-  await Lock.look(directory)
-  const disk = new Disk(join(directory, 'log.mdb'), options.mapSize ?? DEFAULT_SIZE)
-  try {
-    const lock = await Lock.take(directory, register(disk), ctx.clock.now())
-    try {
-      checkSchema(disk)
-      return start(ctx, directory, disk, options, () => lock.release())
-    } catch (e) {
-      await lock.release()
-      throw e
-    }
-  } catch (e) {
-    await disk.close()
-    throw e
-  }
+  const size = options.mapSize ?? DEFAULT_SIZE
+  return openLocked({ directory, file: 'log.mdb', size, schema: SCHEMA, now: ctx.clock.now() }, (disk, lock) =>
+    start(ctx, directory, disk, options, () => lock.release()),
+  )
 }
 
 function start(ctx: Ctx, directory: string, disk: Disk, options: EmbeddedOptions, release: () => Promise<void>) {
@@ -96,34 +81,6 @@ function start(ctx: Ctx, directory: string, disk: Disk, options: EmbeddedOptions
   return brokerService(broker, directory, async () => {
     if (registry.get(directory) === broker) registry.delete(directory)
     await release()
-  })
-}
-
-function register(disk: Disk): Register {
-  const meta = disk.table('meta')
-  const read = () => meta.get(LOCK_KEY)?.toString() ?? null
-  return {
-    read,
-    swap: (seen, mine) =>
-      disk.now(() => {
-        if (read() !== seen) return false
-        if (mine === null) meta.remove(LOCK_KEY)
-        else meta.put(LOCK_KEY, Buffer.from(mine))
-        return true
-      }),
-  }
-}
-
-function checkSchema(disk: Disk): void {
-  const meta = disk.table('meta')
-  disk.now(() => {
-    const schema = Number(meta.get(SCHEMA_KEY)?.toString() ?? 0)
-    if (schema > SCHEMA)
-      throw new FnaError(
-        'FNA_ERR_CONFIG',
-        `${disk.path} was written by a newer version (layout ${schema}, this one knows ${SCHEMA}): upgrade, or take another directory`,
-      )
-    meta.put(SCHEMA_KEY, Buffer.from(String(SCHEMA)))
   })
 }
 

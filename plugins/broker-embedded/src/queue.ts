@@ -1,5 +1,5 @@
 import { FnaError, type QueueSpec } from '@fnaa/core/plugin'
-import type { Disk } from './disk.js'
+import type { Disk } from '@fnaa/lib-lmdb'
 import { Shard } from './shard.js'
 
 /** What is stored of a queue. `id` begins the keys of its logs and is never used again. */

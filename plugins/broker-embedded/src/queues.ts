@@ -1,5 +1,5 @@
 import { FnaError, type QueueSpec } from '@fnaa/core/plugin'
-import type { Disk, Put, Table } from './disk.js'
+import type { Disk, Put, Table } from '@fnaa/lib-lmdb'
 import { queueRange, uid } from './layout.js'
 import { checkQueue, Queue, type QueueRecord } from './queue.js'
 

@@ -1,5 +1,5 @@
 import type { Clock, Logger } from '@fnaa/core/plugin'
-import type { Disk, Put, Table } from './disk.js'
+import type { Disk, Put, Table } from '@fnaa/lib-lmdb'
 
 /** How far a reader is: for each shard the offset of its next event, in the queue of that epoch. */
 export interface ReaderRecord {

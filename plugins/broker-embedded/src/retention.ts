@@ -1,5 +1,5 @@
 import type { Clock, Logger } from '@fnaa/core/plugin'
-import type { Disk, Put } from './disk.js'
+import type { Disk, Put } from '@fnaa/lib-lmdb'
 import type { Queue } from './queue.js'
 import type { Queues } from './queues.js'
 import type { Shard } from './shard.js'

@@ -1,6 +1,6 @@
 import { type BrokerService, type Call, FnaError } from '@fnaa/core/plugin'
+import { aborted } from '@fnaa/lib-lmdb'
 import type { EmbeddedBroker } from './broker.js'
-import { aborted } from './disk.js'
 import type { Queue } from './queue.js'
 import type { ReaderRecord } from './readers.js'
 

@@ -1,5 +1,5 @@
+import type { Disk, Put, Table } from '@fnaa/lib-lmdb'
 import { decodeBatch, LIMITS, readBatchHeader, rebaseInPlace } from '@fnaa/protocol'
-import type { Disk, Put, Table } from './disk.js'
 import type { Parcel } from './incoming.js'
 import { inLog, logKey, notedKey, noteOf, offsetOf, shardKey } from './layout.js'
 

@@ -1,6 +1,6 @@
 import { FnaError, type Sink } from '@fnaa/core/plugin'
+import { aborted, type Put } from '@fnaa/lib-lmdb'
 import type { EmbeddedBroker } from './broker.js'
-import { aborted, type Put } from './disk.js'
 import { fenceOf } from './fences.js'
 import { incoming } from './incoming.js'
 

@@ -1,7 +1,7 @@
 import { type Call, FnaError, type Source } from '@fnaa/core/plugin'
+import { aborted } from '@fnaa/lib-lmdb'
 import { type Batch, batchOf, type Gap, isCodecUnavailable, type Position, trimBatch } from '@fnaa/protocol'
 import type { EmbeddedBroker } from './broker.js'
-import { aborted } from './disk.js'
 import { fenceOf } from './fences.js'
 import type { Queue } from './queue.js'
 import type { Shard, Stored } from './shard.js'

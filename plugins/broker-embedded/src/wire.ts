@@ -1,6 +1,6 @@
 import type { Sink, Source, Wire } from '@fnaa/core/plugin'
+import { aborted } from '@fnaa/lib-lmdb'
 import type { EmbeddedBroker } from './broker.js'
-import { aborted } from './disk.js'
 import { fenceOf } from './fences.js'
 import { checkName } from './queue.js'
 import { openSink } from './sink.js'

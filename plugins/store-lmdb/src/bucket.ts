@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import type { Call, Entry, KeyValue } from '@fnaa/core/plugin'
 import { FnaError } from '@fnaa/core/plugin'
-import { aborted, type Disk } from './disk.js'
+import { aborted, type Disk } from '@fnaa/lib-lmdb'
 import { checkLimit, checkName, keyOf, rangeOf } from './keys.js'
 
 /** The revision stands before the value: eight random bytes for every write, so that not even the same value repeats one. */

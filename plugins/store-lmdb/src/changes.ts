@@ -1,6 +1,6 @@
 import type { Call, Change, Kinds, Resource } from '@fnaa/core/plugin'
 import { FnaError } from '@fnaa/core/plugin'
-import type { Disk, Put, Table } from './disk.js'
+import type { Disk, Put, Table } from '@fnaa/lib-lmdb'
 import { seqKey } from './keys.js'
 
 const PAGE = 256

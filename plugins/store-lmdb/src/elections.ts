@@ -1,6 +1,6 @@
 import type { Call, Leadership } from '@fnaa/core/plugin'
 import { FnaError } from '@fnaa/core/plugin'
-import { aborted, type Disk, type Table } from './disk.js'
+import { aborted, type Disk, type Table } from '@fnaa/lib-lmdb'
 import { checkName, keyOf } from './keys.js'
 
 /**

@@ -1,9 +1,6 @@
-import { mkdirSync } from 'node:fs'
-import { join } from 'node:path'
-import { CONTRACT, type Ctx, definePlugin, FnaError, type StoreService } from '@fnaa/core/plugin'
-import { Disk } from './disk.js'
+import { CONTRACT, type Ctx, definePlugin, type StoreService } from '@fnaa/core/plugin'
+import { type Disk, openLocked } from '@fnaa/lib-lmdb'
 import { uid } from './keys.js'
-import { Lock, type Register } from './lock.js'
 import { storeService } from './service.js'
 
 export interface StoreLmdbOptions {
@@ -16,9 +13,7 @@ export interface StoreLmdbOptions {
 /** The layout that this version writes and the newest that it reads. */
 const SCHEMA = 1
 const DEFAULT_SIZE = 1 << 30
-const SCHEMA_KEY = Buffer.from('schema')
 const ID_KEY = Buffer.from('id')
-const LOCK_KEY = Buffer.from('lock')
 
 /**
  * Resources on LMDB for an agent in one process: `storeLmdb({ directory })`.
@@ -45,52 +40,19 @@ export const storeLmdb = definePlugin<'store', StoreLmdbOptions>({
   setup: openStore,
 })
 
-async function openStore(ctx: Ctx, options: StoreLmdbOptions): Promise<StoreService> {
+function openStore(ctx: Ctx, options: StoreLmdbOptions): Promise<StoreService> {
   const directory = options.directory ?? ctx.agent.directory
-  mkdirSync(directory, { recursive: true, mode: 0o700 })
-  await Lock.look(directory)
-  const disk = new Disk(join(directory, 'store.mdb'), options.mapSize ?? DEFAULT_SIZE)
-  try {
-    const lock = await Lock.take(directory, register(disk), ctx.clock.now())
-    try {
-      return storeService(disk, lock, identify(disk), ctx.clock)
-    } catch (e) {
-      await lock.release()
-      throw e
-    }
-  } catch (e) {
-    await disk.close()
-    throw e
-  }
+  const size = options.mapSize ?? DEFAULT_SIZE
+  return openLocked({ directory, file: 'store.mdb', size, schema: SCHEMA, now: ctx.clock.now() }, (disk, lock) =>
+    storeService(disk, lock, identify(disk), ctx.clock),
+  )
 }
 
-function register(disk: Disk): Register {
-  const meta = disk.table('meta')
-  const read = () => meta.get(LOCK_KEY)?.toString() ?? null
-  return {
-    read,
-    swap: (seen, mine) =>
-      disk.now(() => {
-        if (read() !== seen) return false
-        if (mine === null) meta.remove(LOCK_KEY)
-        else meta.put(LOCK_KEY, Buffer.from(mine))
-        return true
-      }),
-  }
-}
-
-/** Checks the layout, writes it into a new store, and returns the store's own id. */
+/** The store's own id, made in a new one. */
 function identify(disk: Disk): string {
   const meta = disk.table('meta')
   return disk.now(() => {
-    const schema = Number(meta.get(SCHEMA_KEY)?.toString() ?? 0)
-    if (schema > SCHEMA)
-      throw new FnaError(
-        'FNA_ERR_CONFIG',
-        `${disk.path} was written by a newer version (layout ${schema}, this one knows ${SCHEMA}): upgrade, or take another directory`,
-      )
     const id = meta.get(ID_KEY)?.toString() ?? uid()
-    meta.put(SCHEMA_KEY, Buffer.from(String(SCHEMA)))
     meta.put(ID_KEY, Buffer.from(id))
     return id
   })

@@ -1,8 +1,8 @@
 import { isDeepStrictEqual } from 'node:util'
 import type { Call, Clock, Kinds, Resource } from '@fnaa/core/plugin'
 import { FnaError } from '@fnaa/core/plugin'
+import type { Disk, Put, Table } from '@fnaa/lib-lmdb'
 import type { Changes } from './changes.js'
-import type { Disk, Put, Table } from './disk.js'
 import { FieldIndex, fieldOf } from './field-index.js'
 import { byBytes, checkGroup, checkLimit, checkName, keyOf, rangeOf, uid } from './keys.js'
 

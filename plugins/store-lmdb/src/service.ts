@@ -1,11 +1,11 @@
 import type { Call, Clock, Kinds, Resource, StoreService } from '@fnaa/core/plugin'
 import { FnaError } from '@fnaa/core/plugin'
+import type { Lock } from '@fnaa/lib-lmdb'
+import { aborted, type Disk } from '@fnaa/lib-lmdb'
 import { bucket } from './bucket.js'
 import { Changes } from './changes.js'
-import { aborted, type Disk } from './disk.js'
 import { Elections } from './elections.js'
 import { checkGroup } from './keys.js'
-import type { Lock } from './lock.js'
 import { type New, type Patch, type Query, Resources } from './resources.js'
 
 type Kind = keyof Kinds

@@ -2,10 +2,10 @@ import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { call, harness, TestClock, temporaryDirectory } from '@fnaa/conformance'
 import type { Change, FlowSpec } from '@fnaa/core/plugin'
+import type { Lock } from '@fnaa/lib-lmdb'
+import { Disk } from '@fnaa/lib-lmdb'
 import t from 'tap'
-import { Disk } from './disk.js'
 import { storeLmdb } from './index.js'
-import type { Lock } from './lock.js'
 import { storeService } from './service.js'
 
 const c = call()
