@@ -12,6 +12,8 @@ export const describeFlow: Handler = {
   id: 'DESCRIBE FLOW',
   run: (cx, command) => {
     const name = (command.args as Words)['flow'] as string
+    const { issued } = cx.session
+    if (issued && issued.scope.name !== name) throw fnapError('DENIED', 'this credential is for one endpoint only')
     const endpoint = parseEndpointName(name)
     if (endpoint) return describeEndpoint(cx, name, endpoint.id, command.options)
     const mine = cx.subject.type === 'user' && !namespaceOf(cx.kernel.resources, name)

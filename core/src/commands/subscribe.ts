@@ -1,4 +1,4 @@
-import { type CommandFrom, type From, fnapError, jsonLine } from '@fnaa/protocol'
+import { type CommandFrom, type From, fnapError, jsonLine, parseNewName } from '@fnaa/protocol'
 import type { Agreement } from '../federation/agreement.js'
 import type { Mine } from '../federation/subscriptions.js'
 import { aliasName, namespaceOf, shown } from '../names/names.js'
@@ -52,6 +52,9 @@ function localOf(cx: Context, source: string, given: string | undefined): { loca
   if (known) need(cx, 'write', flow(cx, name, { alias: false }))
   else {
     namespace(cx, ns.name, 'manage')
+    // It is made, so what CREATE refuses is refused here too (hardening H15).
+    parseNewName(name, 'LOCAL')
+    if (name === cx.kernel.config.host) throw fnapError('CONFLICT', 'LOCAL is the name of the agent itself')
     if (resources.get('Namespace', name)) throw fnapError('CONFLICT', 'LOCAL is the name of a namespace')
   }
   return { local: name, alias: false }

@@ -1,5 +1,5 @@
 import { FnapConnection, findAgent, findNamespace, type Reply, type ResolveAny } from '@fnaa/client'
-import { fnapError, formatCommand, isWithin, jsonLine, parseItem } from '@fnaa/protocol'
+import { fnapError, formatCommand, formatPair, isWithin, jsonLine, parseItem } from '@fnaa/protocol'
 import type { Words } from '../commands/command.js'
 import type { AuthMechanism, Identity } from '../contract/auth.js'
 import type { Call } from '../contract/common.js'
@@ -11,6 +11,8 @@ import { AntiEntropy } from './anti-entropy.js'
 
 export const DOMAINKEY = 'DOMAINKEY-ED25519'
 const MOST_STRANGERS = 10_000
+/** What a stranger's error may be to our user: another symbol could close the session, or send it elsewhere. */
+const RELAYED = ['NOTFOUND', 'DENIED', 'NOTSUPPORTED'] as const
 const RELAY_CACHE_MS = 10_000
 const RELAYS_A_MINUTE = 60
 
@@ -232,7 +234,7 @@ export class Peers {
       flow,
       formatCommand('DESCRIBE FLOW', { flow }, { ...full, ...format, for: user }),
       c,
-      lines => (o['format'] === 'json' ? [jsonLine(JSON.parse(lines[0] ?? '{}'))] : lines.map(l => cleanPair(l))),
+      lines => (o['format'] === 'json' ? [jsonLine(JSON.parse(lines[0] ?? '{}'))] : lines.flatMap(cleanPair)),
     )
   }
 
@@ -263,8 +265,8 @@ export class Peers {
       throw fnapError('NOTFOUND', 'there is no such flow here, or it is not shown to you')
     const reply = await this.request(place, line, c)
     if (reply.kind === 'error')
-      throw fnapError((reply.symbol as 'NOTFOUND') ?? 'REMOTE', 'so says the agent of the owner')
-    const result = { lines: write(reply.lines, place), wide: true }
+      throw fnapError(RELAYED.find(symbol => symbol === reply.symbol) ?? 'REMOTE', 'so says the agent of the owner')
+    const result = { lines: written(() => write(reply.lines, place)), wide: true }
     if (this.#relayed.size > 1000) this.#relayed.clear()
     this.#relayed.set(line, { at: now, result })
     return result
@@ -284,10 +286,19 @@ export class Peers {
 }
 
 /** Written anew: keys and values of a stranger's reply, never its bytes. */
-function cleanPair(line: string): string {
+function cleanPair(line: string): string[] {
   const [pair] = parseItem(line)
-  if (!pair) return ''
-  return `${pair[0].replace(/[^a-z0-9-]/g, '')}=${encodeURI(pair[1]).replaceAll('%25', '%')}`
+  const key = pair?.[0].toLowerCase().replace(/[^a-z0-9-]|^-+/g, '')
+  const clean = pair && key ? formatPair(key, pair[1]) : null
+  return clean === null ? [] : [clean]
+}
+
+function written(write: () => string[]): string[] {
+  try {
+    return write()
+  } catch (e) {
+    throw fnapError('REMOTE', 'the agent of that flow sent something that is no answer', e)
+  }
 }
 
 function remote(e: unknown): Error {

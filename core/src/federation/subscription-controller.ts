@@ -1,5 +1,5 @@
 import type { Reply } from '@fnaa/client'
-import { type ErrorSymbol, fnapError, formatCommand, isFnapError } from '@fnaa/protocol'
+import { type ErrorSymbol, errorKind, fnapError, formatCommand, isFnapError } from '@fnaa/protocol'
 import type { Credential } from '../contract/broker.js'
 import type { Call } from '../contract/common.js'
 import type { SubscriptionStatus } from '../contract/kinds.js'
@@ -189,7 +189,10 @@ async function onReply(
     )
     return
   }
-  throw fnapError((reply.symbol ?? 'REMOTE') as ErrorSymbol, reply.text.includes('220') ? undefined : reply.text)
+  throw fnapError(
+    (errorKind(reply.symbol ?? '') ? reply.symbol : 'REMOTE') as ErrorSymbol,
+    reply.text.includes('220') ? undefined : reply.text,
+  )
 }
 
 /** Only what is understood is taken from a stranger's JSON. */
