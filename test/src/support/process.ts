@@ -85,6 +85,13 @@ export class ProcessAgent {
     await this.died()
   }
 
+  /** Sends a signal; the exit code, when it has ended. */
+  async ended(signal: NodeJS.Signals): Promise<number | null> {
+    const exit = once(this.#child!, 'exit')
+    this.#child!.kill(signal)
+    return ((await exit) as [number | null])[0]
+  }
+
   async login(): Promise<Client> {
     const socket = connect(this.where.port, '127.0.0.1')
     await once(socket, 'connect')

@@ -29,6 +29,14 @@ export class Raw {
     return new Raw(socket)
   }
 
+  /** From another address of this machine. */
+  static async openFrom(t: Teardown, port: number, localAddress: string): Promise<Raw> {
+    const socket = connect({ port, host: '127.0.0.1', localAddress })
+    await once(socket, 'connect')
+    t.teardown(() => socket.destroy())
+    return new Raw(socket)
+  }
+
   send(text: string | Uint8Array): void {
     this.socket.write(text)
   }
