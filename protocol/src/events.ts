@@ -12,7 +12,7 @@ export interface FlowEvent {
 /** Events that travel together. Order holds inside one shard. */
 export interface Batch {
   readonly shard: string
-  /** The cursor to commit once the sink has the batch: opaque, at most 64 bytes. */
+  /** The cursor to commit once the sink has the batch: the place behind its last event. Opaque, at most 64 bytes. */
   readonly last: string
   /** How many events there are. */
   readonly count: number

@@ -94,10 +94,14 @@ export interface ConfigAt {
   /** Zones of other participants on this machine, and who answers for them (`host:port`). */
   readonly neighbours?: Readonly<Record<string, string>>
 }
-export type ConfigExport = Config | ((at: ConfigAt) => Config | Promise<Config>)
+
+type ConfigFunction = (at: ConfigAt) => Config | Promise<Config>
+export type ConfigExport = Config | ConfigFunction
 
 /** The identity function: it gives every option its type. */
-export function defineConfig<T extends ConfigExport>(config: T): T {
+export function defineConfig(config: Config): Config
+export function defineConfig<F extends ConfigFunction>(config: F): F
+export function defineConfig(config: ConfigExport): ConfigExport {
   return config
 }
 

@@ -60,6 +60,7 @@ export interface BrokerService extends Service {
   /** @throws FNA_ERR_NOTFOUND; FNA_ERR_INVALID for fewer shards */
   updateQueue(queue: string, spec: QueueSpec, c: Call): Promise<void>
   deleteQueue(queue: string, c: Call): Promise<'deleted' | 'absent'>
+  /** @throws FNA_ERR_NOTFOUND */
   listConsumers(
     queue: string,
     c: Call,
@@ -104,7 +105,10 @@ export interface Source {
   close(): Promise<void>
 }
 export interface Sink {
-  /** Resolves when durable. Calls are taken in the order in which they are made; several may be under way. */
+  /**
+   * Resolves when durable. Calls are taken in the order in which they are made; several may be under way.
+   * A batch that is spread over shards answers with the cursor of the last of them.
+   */
   write(b: Batch, opt: { exactly?: { readonly reader: string } }, c: Call): Promise<{ readonly cursor: string }>
   /** Positions kept beside the data, null where there are none. */
   restore(reader: string, c: Call): Promise<Position | null>

@@ -40,7 +40,7 @@ export interface StoreSupports {
 export interface StoreService extends Service {
   /** Linearizable. */
   get<K extends keyof Kinds>(kind: K, name: string, c: Call): Promise<Resource<K> | null>
-  /** Sorted by name. `field` compares one top-level field of spec. `next` continues as `after`; `at` begins a watch. */
+  /** Sorted by name. `field` compares one top-level field of spec. `next` continues as `after`; a watch begins at the first page's `at`. */
   list<K extends keyof Kinds>(
     kind: K,
     q: { prefix?: string; field?: readonly [string, string]; after?: string; limit: number },
