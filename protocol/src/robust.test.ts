@@ -117,13 +117,16 @@ const PARSERS: Record<string, (text: string) => unknown> = {
   identifyCommand: protocol.identifyCommand,
 }
 
-t.test('64 kB of anything takes no parser more than 50 ms', async t => {
+/** What is linear takes a few milliseconds, what is quadratic takes seconds: a bound that a busy machine does not reach. */
+const MOST_MS = 400
+
+t.test('64 kB of anything: no parser is quadratic', async t => {
   for (const [name, parse] of Object.entries(PARSERS)) {
     let worst = 0
     for (const input of INPUTS) {
       // The best of three: a busy machine is not a slow parser.
       let best = Number.POSITIVE_INFINITY
-      for (let run = 0; run < 3 && best > 50; run++) {
+      for (let run = 0; run < 3 && best > MOST_MS; run++) {
         const start = performance.now()
         try {
           parse(input)
@@ -134,7 +137,7 @@ t.test('64 kB of anything takes no parser more than 50 ms', async t => {
       }
       worst = Math.max(worst, best)
     }
-    t.ok(worst < 50, `${name} ${worst.toFixed(1)} ms`)
+    t.ok(worst < MOST_MS, `${name} ${worst.toFixed(1)} ms`)
   }
 })
 
