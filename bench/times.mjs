@@ -1,6 +1,5 @@
 // Start of an agent, of the CLI, and SUBSCRIBE between two agents to active, with a warm host.
 import { spawnSync } from 'node:child_process'
-import { once } from 'node:events'
 import { connect } from 'node:net'
 import { join } from 'node:path'
 import { agent, folder, freePort, interleave, median, root, round, row } from './lib.mjs'
