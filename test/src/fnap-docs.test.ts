@@ -1,5 +1,7 @@
+import { createHash } from 'node:crypto'
 import { once } from 'node:events'
 import { connect } from 'node:tls'
+import { CHANNEL_BINDING } from '@fnaa/client'
 import {
   ANNOUNCED_LIMITS,
   CLIENT,
@@ -10,6 +12,7 @@ import {
   type Machine,
   parseCapabilities,
   SERVER,
+  transcript,
   VERBS,
 } from '@fnaa/protocol'
 import t from 'tap'
@@ -97,6 +100,37 @@ t.test('the two state tables, cell by cell', async t => {
     const stimuli = new Set(states.flatMap(state => Object.keys(machine[state]!)))
     t.strictSame(sorted(rows.map(row => row[0]!)), sorted([...stimuli]), `${name}: every stimulus, once`)
   }
+})
+
+t.test('what DOMAINKEY-ED25519 signs is what the document says, byte for byte', async t => {
+  const fields = {
+    n: 'emiliano.test',
+    s: '2026a',
+    t: 'unix.test',
+    rs: '2025z',
+    cn: Buffer.alloc(24, 1),
+    sn: Buffer.alloc(24, 2),
+    capabilities: Buffer.from('version=FNAP/1\r\nstarttls=no\r\n'),
+    exporter: Buffer.alloc(32, 3),
+  }
+  const [first, second] = docs.blocks('text').find(lines => lines[1]?.startsWith('LP(n)'))!
+  for (const role of ['initiator', 'responder'] as const) {
+    const [, prefix] = /^"([^"]+)" role %x00$/.exec(first!)!
+    const values: Readonly<Record<string, string | Uint8Array>> = {
+      ...fields,
+      'SHA-256(capabilities)': createHash('sha256').update(fields.capabilities).digest(),
+      '"tls-exporter"': 'tls-exporter',
+    }
+    const parts = [...second!.matchAll(/LP\(((?:[^()]|\([^)]*\))+)\)/g)].map(([, name]) => {
+      const bytes = Buffer.from(values[name!] as string)
+      const length = Buffer.alloc(4)
+      length.writeUInt32BE(bytes.length)
+      return Buffer.concat([length, bytes])
+    })
+    t.equal(parts.length, 9)
+    t.strictSame(transcript(role, fields), Buffer.concat([Buffer.from(`${prefix}${role}\0`), ...parts]), role)
+  }
+  t.ok(docs.text.includes(`${CHANNEL_BINDING.length} bytes, label "${CHANNEL_BINDING.label}"`))
 })
 
 t.test('an agent: HELP, CAPABILITIES, and a handler or 501 for each verb', async t => {
