@@ -58,7 +58,7 @@ const packages = [
   'conformance',
   'cli',
   'processor-host',
-  ...readdirSync(join(ROOT, 'plugins')).map(name => `plugins/${name}`),
+  ...['plugins', 'lib'].flatMap(under => readdirSync(join(ROOT, under)).map(name => `${under}/${name}`)),
 ].filter(directory => existsSync(join(ROOT, directory, 'package.json')))
 
 interface Manifest {
@@ -153,13 +153,19 @@ const ELSEWHERE: Readonly<Record<string, string>> = {
   'npx fnaad --config fnaad.config.ts': 'thesis-server.test.ts (T1, T5) and config.test.ts',
 }
 
+/** Without what tap puts into the programs that a test starts: this is what a user starts. */
+const PLAIN = ['-u', 'NODE_OPTIONS']
+
 interface Done {
   readonly code: number | null
   readonly out: string
   readonly err: string
 }
 function shell(line: string, input = ''): Promise<Done> {
-  const child = spawn('sh', ['-c', line], { cwd: ROOT, env: { ...process.env, FNAAD_LOG_LEVEL: 'error' } })
+  const child = spawn('env', [...PLAIN, 'sh', '-c', line], {
+    cwd: ROOT,
+    env: { ...process.env, FNAAD_LOG_LEVEL: 'error' },
+  })
   let [out, err] = ['', '']
   child.stdout.on('data', (d: Buffer) => (out += d.toString()))
   child.stderr.on('data', (d: Buffer) => (err += d.toString()))
@@ -173,7 +179,8 @@ class Start {
   #out = ''
   #err = ''
   constructor(args: readonly string[]) {
-    this.child = spawn(process.execPath, [join(ROOT, 'scripts', 'start.mjs'), ...args], { cwd: '/' })
+    const program = [...PLAIN, process.execPath, join(ROOT, 'scripts', 'start.mjs')]
+    this.child = spawn('env', [...program, ...args], { cwd: '/' })
     this.child.stdin.end()
     this.child.stdout.on('data', (d: Buffer) => (this.#out += d.toString()))
     this.child.stderr.on('data', (d: Buffer) => (this.#err += d.toString()))
