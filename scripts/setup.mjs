@@ -47,6 +47,17 @@ export function build({ quiet = true } = {}) {
   sh(process.execPath, [join(root, 'scripts', 'build.mjs')], quiet ? { title: 'building' } : {})
 }
 
+/** tap is built with the plugins of .taprc: without it, it would run the tests through a TypeScript loader of its own. */
+export function prepareTests() {
+  const built = join(root, 'node_modules', '.fnaad-tap')
+  const wanted = createHash('sha256')
+    .update(readFileSync(join(root, '.taprc')))
+    .digest('hex')
+  if (existsSync(built) && readFileSync(built, 'utf8') === wanted) return
+  sh(join(root, 'node_modules', '.bin', 'tap'), ['build'], { title: 'preparing the test runner', quiet: true })
+  writeFileSync(built, wanted)
+}
+
 export function setup() {
   checkNode()
   install()

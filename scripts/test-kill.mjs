@@ -2,7 +2,7 @@
 import { spawnSync } from 'node:child_process'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
-import { root, setup } from './setup.mjs'
+import { prepareTests, root, setup } from './setup.mjs'
 
 const { values } = parseArgs({
   options: {
@@ -12,6 +12,7 @@ const { values } = parseArgs({
   },
 })
 setup()
+prepareTests()
 process.stderr.write(`seed ${values.seed}\n`)
 const files = [
   values.kills !== '0' && 'test/dist/kill-steps.test.js',
