@@ -32,7 +32,8 @@ const FOR_TESTS = [
   '@fnaa/processor-host',
 ]
 /** No I/O in the standard. */
-const NO_IO = /^(node:)?(net|tls|dgram|fs|fs\/promises|http|https|http2|dns|child_process|cluster|worker_threads)$/
+const NO_IO =
+  /^(node:)?(net|tls|dgram|fs|fs\/promises|http|https|http2|dns|dns\/promises|child_process|cluster|worker_threads)$/
 
 /** Every broken rule below `root`, as `file: import (rule)`. */
 export function broken(root) {

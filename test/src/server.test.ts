@@ -2,6 +2,7 @@ import { once } from 'node:events'
 import { connect as tlsConnect } from 'node:tls'
 import t from 'tap'
 import { folder, places, single, TestAgent } from './support/agents.js'
+import { TurnableClock } from './support/clock.js'
 import { ProcessAgent } from './support/process.js'
 import { Raw } from './support/raw.js'
 
@@ -114,4 +115,20 @@ t.test('the third failed login closes', async t => {
   await r.say('AUTHENTICATE PLAIN')
   r.send(`${Buffer.from('\0nobody\0wrong').toString('base64')}\r\n`)
   t.match(await r.rest(), /^401 AUTHFAILED authentication failed\r\n$/)
+})
+
+t.test('H30 lines a second: who says more is read later, and empty lines count', async t => {
+  const clock = new TurnableClock()
+  const a = await single(t, { clock, change: c => ({ ...c, limits: { linesPerSecond: 2 } }) })
+  const r = await Raw.open(t, a.port)
+  await r.login()
+  r.send(`${'\r\n'.repeat(10)}${'NOOP\r\n'.repeat(10)}`)
+  // Two of the twenty lines of these ten seconds were the login, ten were empty.
+  for (let i = 0; i < 8; i++) t.equal(await r.line(), '220 OK')
+  const other = await Raw.open(t, a.port)
+  await other.login()
+  t.same(await other.say('NOOP'), ['220 OK'], 'others are not held up')
+  t.equal(r.buffered, '', 'the rest waits')
+  clock.turn(10_000)
+  for (let i = 0; i < 2; i++) t.equal(await r.line(), '220 OK')
 })

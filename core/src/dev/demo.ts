@@ -31,7 +31,6 @@ export class Demo {
 
   /** As a user would: over FNAP, with a password. Resolves when the subscription is active. */
   async begin(signal: AbortSignal): Promise<void> {
-    await this.#writeUserConfig()
     const owner = await this.#login(this.#source)
     const created = await owner.command(
       formatCommand(
@@ -105,7 +104,7 @@ export class Demo {
   }
 
   /** A `.flow.yml` for fnua, with both agents in it. */
-  async #writeUserConfig(): Promise<void> {
+  async writeUserConfig(): Promise<void> {
     const entry = (p: Participant) => {
       const [user] = p.users
       const { host } = p.agent.kernel.config

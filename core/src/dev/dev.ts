@@ -64,6 +64,7 @@ export async function dev(o: DevOptions): Promise<number> {
       say(`${p.domain}: agent ${p.agent.kernel.config.host} on 127.0.0.1:${port + i}, names on 127.0.0.1:${p.dns.port}`)
     }
     const demo = new Demo(participants[0]!, participants[1]!, say)
+    await demo.writeUserConfig()
     if (!o.empty) await demo.begin(AbortSignal.timeout(READY_MS))
     // Before anyone is told that it runs: a signal may come at once.
     const stopped = stopSignal()

@@ -234,18 +234,29 @@ export class Peers {
       flow,
       formatCommand('DESCRIBE FLOW', { flow }, { ...full, ...format, for: user }),
       c,
+      '',
       lines => (o['format'] === 'json' ? [jsonLine(JSON.parse(lines[0] ?? '{}'))] : lines.flatMap(cleanPair)),
     )
   }
 
   /** GET FLOWS of a foreign namespace; names outside it are dropped. */
   relayList(user: string, namespace: string, o: Words, c: Call): Promise<Result> {
-    return this.#relay(user, namespace, formatCommand('GET FLOWS', { namespace }, { for: user }), c, (lines, place) => {
-      const names = lines
-        .map(l => parseItem(l).get('flow') ?? '')
-        .filter(n => isWithin(n, place.namespace) && n !== place.namespace)
-      return o['format'] === 'json' ? [jsonLine(names.map(flow => ({ flow })))] : names.map(n => `flow=${n}`)
-    })
+    return this.#relay(
+      user,
+      namespace,
+      formatCommand('GET FLOWS', { namespace }, { for: user }),
+      c,
+      JSON.stringify(o),
+      (lines, place) => {
+        const names = lines
+          .map(l => parseItem(l).get('flow') ?? '')
+          .filter(n => isWithin(n, place.namespace) && n !== place.namespace)
+          .filter(n => o['after'] === undefined || n > (o['after'] as string))
+          .sort()
+          .slice(0, (o['max'] as number | undefined) ?? Number.POSITIVE_INFINITY)
+        return o['format'] === 'json' ? [jsonLine(names.map(flow => ({ flow })))] : names.map(n => `flow=${n}`)
+      },
+    )
   }
 
   async #relay(
@@ -253,11 +264,13 @@ export class Peers {
     name: string,
     line: string,
     c: Call,
+    shape: string,
     write: (lines: readonly string[], p: Place) => string[],
   ): Promise<Result> {
     if (!this.#k.mechanisms.get(DOMAINKEY)?.initiate) throw fnapError('NOTFOUND', 'there is no such flow here')
     const now = this.#k.clock.now()
-    const cached = this.#relayed.get(line)
+    const key = `${line} ${shape}`
+    const cached = this.#relayed.get(key)
     if (cached && now - cached.at < RELAY_CACHE_MS) return cached.result
     this.#spend(user, now)
     const place = await this.find(name, c, line.startsWith('GET'))
@@ -268,7 +281,7 @@ export class Peers {
       throw fnapError(RELAYED.find(symbol => symbol === reply.symbol) ?? 'REMOTE', 'so says the agent of the owner')
     const result = { lines: written(() => write(reply.lines, place)), wide: true }
     if (this.#relayed.size > 1000) this.#relayed.clear()
-    this.#relayed.set(line, { at: now, result })
+    this.#relayed.set(key, { at: now, result })
     return result
   }
 

@@ -10,6 +10,7 @@ export type Intake = { line(line: string): void | Promise<void> } | { bytes(chun
 const OUT_HIGH = 1 << 20
 /** Bytes of lines that wait while a command runs; a client that sends more is not read from. */
 const WAITING = 4 * LIMITS.authLine
+const RATE_MS = 10_000
 let lastId = 0
 
 /**
@@ -40,6 +41,8 @@ export abstract class Connection {
   #paused = false
   #written = 0
   #acknowledge: (() => void) | null = null
+  #lines = 0
+  #windowEnds = 0
   #armed = false
 
   constructor(socket: Socket, clock: Clock, log: Logger) {
@@ -57,6 +60,8 @@ export abstract class Connection {
   protected abstract onLine(line: string): void | Promise<void>
   /** The longest line now, in bytes with its CRLF. */
   protected abstract lineLimit(): number
+  /** Lines a second that are taken, averaged over ten seconds; 0 is no limit. Empty ones count (hardening H30). */
+  protected abstract lineRate(): number
   /** The connection has gone, or has been handed over. */
   protected abstract onGone(): void
 
@@ -253,13 +258,16 @@ export abstract class Connection {
     }
     this.#inPump = true
     this.now = this.#clock.now()
+    const rate = this.lineRate()
     try {
       while (!this.#ending && (!this.#busy || this.#intake)) {
         if (this.#intake && 'bytes' in this.#intake) break
         if (this.#out.length > OUT_HIGH - 1 && this.socket.writableNeedDrain) break
+        if (rate > 0 && this.#spent(rate)) break
         const line = this.#queued ?? this.#reader.next()
         this.#queued = null
         if (line === null) break
+        this.#lines++
         const wait = this.#intake ? this.#intake.line(line) : this.onLine(line)
         if (wait) this.#wait(wait)
       }
@@ -270,6 +278,20 @@ export abstract class Connection {
     this.lineSince = this.#reader.buffered === 0 ? 0 : this.lineSince || this.now
     this.flush()
     this.#throttle()
+  }
+
+  /** Who says more than the rate allows is not read from until the ten seconds are over. */
+  #spent(rate: number): boolean {
+    if (this.now >= this.#windowEnds) {
+      this.#windowEnds = this.now + RATE_MS
+      this.#lines = 0
+    }
+    if (this.#lines < (rate * RATE_MS) / 1000) return false
+    if (this.#paused) return true
+    this.#paused = true
+    this.socket.pause()
+    void this.#clock.timer(this.#windowEnds - this.now, this.gone.signal).then(() => this.#resume())
+    return true
   }
 
   #wait(work: Promise<void>): void {

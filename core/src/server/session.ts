@@ -89,6 +89,10 @@ export class Session extends Connection {
     return this.state === 'accepting' || this.state === 'waiting' ? LIMITS.authLine : LIMITS.line
   }
 
+  protected override lineRate(): number {
+    return this.kernel.limits.linesPerSecond
+  }
+
   protected override onGone(): void {
     this.kernel.sessions.remove(this)
   }
