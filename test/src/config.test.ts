@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import t from 'tap'
 import { single, type Teardown } from './support/agents.js'
+import { PLAIN } from './support/process.js'
 import { Raw } from './support/raw.js'
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url))
@@ -11,7 +12,7 @@ const FNAAD = join(ROOT, 'core/bin/fnaad.js')
 
 function check(file: string): Promise<{ code: number; out: string; err: string }> {
   return new Promise(resolve => {
-    execFile(process.execPath, [FNAAD, '--config', file, 'check'], (e, out, err) =>
+    execFile('env', [...PLAIN, process.execPath, FNAAD, '--config', file, 'check'], (e, out, err) =>
       resolve({ code: e ? Number(e.code) : 0, out, err }),
     )
   })

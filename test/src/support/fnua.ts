@@ -40,7 +40,11 @@ export class Fnua {
   constructor(args: readonly string[], opt: RunOptions = {}) {
     const program = opt.merged ? '/bin/sh' : process.execPath
     const words = opt.merged ? ['-c', 'exec "$0" "$@" 2>&1', process.execPath, FNUA, ...args] : [FNUA, ...args]
-    this.child = spawn(program, words, { env: clean(opt.env), cwd: opt.cwd ?? '/' })
+    // Without the loader that the test runner gives its children.
+    this.child = spawn('/usr/bin/env', ['-u', 'NODE_OPTIONS', program, ...words], {
+      env: clean(opt.env),
+      cwd: opt.cwd ?? '/',
+    })
     this.child.stdout.on('data', (d: Buffer) => this.#take('out', d))
     this.child.stderr.on('data', (d: Buffer) => this.#take('err', d))
     this.child.stdin.on('error', () => undefined)

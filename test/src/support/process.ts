@@ -7,6 +7,8 @@ import { fileURLToPath } from 'node:url'
 import { FnapConnection, plain } from '@fnaa/client'
 import { Client, CONFIG, freePort, type Teardown, type Where } from './agents.js'
 
+/** The test runner gives its children a loader that it needs for coverage: a program under test starts without it. */
+export const PLAIN = ['-u', 'NODE_OPTIONS']
 const FNAAD = fileURLToPath(new URL('../../../core/bin/fnaad.js', import.meta.url))
 
 /** An agent in a process of its own, that a test may kill and start again over the same state. */
@@ -48,7 +50,7 @@ export class ProcessAgent {
 
   /** Resolves when it listens. */
   async start(): Promise<this> {
-    const child = spawn(process.execPath, [FNAAD, '--config', this.#config], {
+    const child = spawn('env', [...PLAIN, process.execPath, FNAAD, '--config', this.#config], {
       stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
       env: { ...process.env, FNAAD_TEST_KILL: '1', FNAAD_LOG_LEVEL: 'error' },
     })
@@ -114,7 +116,7 @@ export function fnaad(args: string[], input = ''): Promise<string> {
 
 function run(program: string, args: string[], input = ''): Promise<string> {
   return new Promise((resolve, reject) => {
-    const child = execFile(program, args, (e, out, err) =>
+    const child = execFile('env', [...PLAIN, program, ...args], (e, out, err) =>
       e ? reject(new Error(`${args.join(' ')}: ${err}`)) : resolve(out),
     )
     child.stdin?.end(input)
