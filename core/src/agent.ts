@@ -109,11 +109,12 @@ export class Agent {
       key,
     })
     const booted = await boot(o.plugins, context, { ...DEADLINES, ...o.deadlines })
+    let k: { -readonly [K in keyof Kernel]: Kernel[K] } | undefined
     try {
       const store = service<StoreService>(booted.loaded, 'store')
       const leadership = await store.elect('controllers', config.host, call)
       const state = { draining: false }
-      const k = {
+      k = {
         config,
         clock,
         log,
@@ -132,7 +133,11 @@ export class Agent {
       await agent.#open()
       return agent
     } catch (e) {
+      // Half-started is not started: nothing goes on listening.
+      k?.listener?.stop()
+      k?.sessions?.cut(() => true, 'the agent could not start')
       closing.abort()
+      resolver.close()
       await booted.close().catch(() => undefined)
       throw e
     }

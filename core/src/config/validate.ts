@@ -33,7 +33,11 @@ export async function validate(loaded: LoadedConfig): Promise<{ config: Config; 
   const plugins = flattenPlugins(Array.isArray(raw) ? raw : [])
   const problems: Problem[] = []
   if (!Array.isArray(raw)) problems.push({ path: ['plugins'], message: 'plugins must be a list' })
-  problems.push(...(await problemsOf(CONFIG_SCHEMA, rest, [])), ...periods(loaded.config))
+  problems.push(
+    ...(await problemsOf(CONFIG_SCHEMA, rest, [])),
+    ...periods(loaded.config),
+    ...names(loaded.config, plugins),
+  )
   for (const [i, plugin] of plugins.entries()) {
     if (typeof plugin?.setup !== 'function' || !plugin.manifest) {
       problems.push({ path: ['plugins'], message: `plugins.${i} is not what a plugin's factory returns` })
@@ -53,6 +57,34 @@ export async function validate(loaded: LoadedConfig): Promise<{ config: Config; 
   }
   if (problems.length > 0) throw new ConfigError(await Promise.all(problems.map(p => describe(p, loaded))))
   return { config: loaded.config, plugins }
+}
+
+/** What a boot would refuse, or what could never work. */
+function names(config: Config, plugins: readonly AnyPlugin[]): Problem[] {
+  const domains = Array.isArray(config.domains) ? config.domains : []
+  const namespaces = Array.isArray(config.namespaces) ? config.namespaces : []
+  const outside = namespaces
+    .map(n => (typeof n === 'string' ? n : String(n?.name)))
+    .filter(n => !domains.some(d => n === d || n.endsWith(`.${d}`)))
+    .map(n => ({ path: ['namespaces'], message: `namespaces: ${n} lies in none of domains (${domains.join(', ')})` }))
+  const holds = plugins.some(
+    p => p?.manifest?.kind === 'broker' && (p.manifest.supports as { reach?: string }).reach === 'process',
+  )
+  const brokers = plugins.filter(p => p?.manifest?.kind === 'broker').length
+  const none = namespaces.length > 0 && !holds && brokers === 0
+  const broker = none
+    ? [
+        {
+          path: ['namespaces'],
+          message: 'namespaces need a broker plugin that holds their flows: add one, such as brokerEmbedded()',
+        },
+      ]
+    : []
+  const administrators = Array.isArray(config.administrators) ? config.administrators : []
+  const strangers = administrators
+    .filter(a => !domains.some(d => typeof a === 'string' && a.endsWith(`@${d}`)))
+    .map(a => ({ path: ['administrators'], message: `administrators: ${a} must be user@domain, of one of domains` }))
+  return [...outside, ...broker, ...strangers]
 }
 
 function periods(config: Config): Problem[] {

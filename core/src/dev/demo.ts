@@ -53,7 +53,13 @@ export class Demo {
         this.#say(`${this.#sink.domain}: ${reply.lines[0]}`)
         return
       }
-      if (!reply.temporary || signal.aborted) throw new Error(`SUBSCRIBE: ${reply.symbol} ${reply.text}`)
+      if (reply.kind === 'pending')
+        return this.#say(`${this.#sink.domain}: waits for the owner (GET REQUESTS, APPROVE)`)
+      if (!reply.temporary || signal.aborted) {
+        this.#say(`${this.#sink.domain}: not subscribed to ${this.#flow}: ${reply.code} ${reply.symbol} ${reply.text}`)
+        this.#say('  (was it removed or blocked? GRANT it again, or begin anew with: npm start -- --fresh)')
+        return
+      }
       await new Promise(resolve => setTimeout(resolve, 500))
     }
   }

@@ -43,6 +43,7 @@ export async function dev(o: DevOptions): Promise<number> {
     throw new FnaError('FNA_ERR_CONFIG', '--port is 1 to 65534: the second agent gets the next one')
   const data = resolve(o.data ?? '.fnaad')
   if (o.fresh) for (const d of domains) await rm(join(data, d), { recursive: true, force: true })
+  process.stdout.on('error', () => undefined)
   const say = o.json ? () => undefined : (line = '') => void process.stdout.write(`${line}\n`)
   const [a, b] = [await freePort(), await freePort()]
   const at = (i: number, other: number): ConfigAt => ({
@@ -69,7 +70,7 @@ export async function dev(o: DevOptions): Promise<number> {
     // Before anyone is told that it runs: a signal may come at once.
     const stopped = stopSignal()
     if (o.json) process.stdout.write(`${JSON.stringify({ participants: participants.map(p => summary(p)) })}\n`)
-    else hints(participants, o, say)
+    else hints(participants, o, say, o.empty === true)
     if (!o.empty) demo.show()
     process.send?.({ ready: true })
     await stopped
@@ -95,7 +96,7 @@ async function start(config: string, at: ConfigAt): Promise<Participant> {
       'FNA_ERR_CONFIG',
       'fnaad dev runs on loopback listeners only: its user test has the password test',
     )
-  const level = (process.env['FNAAD_LOG_LEVEL'] as 'warn' | undefined) ?? 'warn'
+  const level = (process.env['FNAAD_LOG_LEVEL'] as 'warn' | undefined) ?? 'error'
   const absolute = isAbsolute(checked.data) ? checked : { ...checked, data: resolve(checked.data) }
   const agent = await Agent.start({ config: absolute, plugins, base: loaded.file, log: createLogger(level) })
   try {
@@ -140,7 +141,12 @@ const summary = (p: Participant) => ({
     .map(s => ({ id: s.name, source: s.spec.source, local: s.spec.local, phase: s.status.phase })),
 })
 
-function hints(participants: readonly Participant[], o: DevOptions, say: (line?: string) => void): void {
+function hints(
+  participants: readonly Participant[],
+  o: DevOptions,
+  say: (line?: string) => void,
+  empty: boolean,
+): void {
   const [first, second] = participants as [Participant, Participant]
   const config =
     o.data === undefined && o.port === undefined && o.domains === undefined
@@ -148,6 +154,7 @@ function hints(participants: readonly Participant[], o: DevOptions, say: (line?:
       : ` --config ${join(o.data ?? '.fnaad', 'flow.yml')}`
   say()
   say('Try, in another terminal:')
+  if (empty) say(`  npx fnua${config} create flow time.${first.namespace} --visibility public`)
   say(`  npx fnua${config} read time.${first.namespace} --max 3`)
   say(`  echo hello | npx fnua${config} write time.${first.namespace}`)
   say(`  npx fnua${config} get subscribers time.${first.namespace}`)

@@ -41,6 +41,7 @@ export abstract class Connection {
   #paused = false
   #written = 0
   #acknowledge: (() => void) | null = null
+  #crowded = false
   #lines = 0
   #windowEnds = 0
   #armed = false
@@ -81,7 +82,9 @@ export abstract class Connection {
   send(text: string, wide = false): void {
     this.#out += text
     if (wide) this.#wide = true
-    if (!this.#inPump || this.#out.length > OUT_HIGH) this.flush()
+    if (this.#inPump && this.#out.length <= OUT_HIGH) return
+    this.flush()
+    this.#crowded = this.socket.writableNeedDrain
   }
 
   /** Writes at once. */
@@ -259,10 +262,12 @@ export abstract class Connection {
     this.#inPump = true
     this.now = this.#clock.now()
     const rate = this.lineRate()
+    this.#crowded = this.socket.writableNeedDrain
     try {
       while (!this.#ending && (!this.#busy || this.#intake)) {
         if (this.#intake && 'bytes' in this.#intake) break
-        if (this.#out.length > OUT_HIGH - 1 && this.socket.writableNeedDrain) break
+        // What is written and not read holds up the rest of the chunk too.
+        if (this.#crowded) break
         if (rate > 0 && this.#spent(rate)) break
         const line = this.#queued ?? this.#reader.next()
         this.#queued = null

@@ -174,7 +174,7 @@ export class Session extends Connection {
   #finishError(e: unknown, ready: boolean, command: Command): void {
     this.#settle(ready, 'sCmdError')
     const error = toFnapError(e)
-    if (error.code >= 500)
+    if (error.code >= 500 && error.symbol !== 'NOTSUPPORTED')
       this.kernel.log.warn({ session: this.id, command: command.id, err: error.detail ?? e }, 'command failed')
     this.#error(error)
     if (command.id === 'WRITE FLOW') this.end()
