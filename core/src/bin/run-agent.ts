@@ -12,6 +12,8 @@ export async function runAgent(path: string): Promise<number> {
   const { config, plugins } = await validate(loaded)
   const log = createLogger(config.log?.level ?? 'info')
   log.info({ config: loaded.file }, 'using config file')
+  // A promise that nobody awaited is a bug to be mended, not a reason to drop every session.
+  process.on('unhandledRejection', err => log.error({ err }, 'a rejection that nobody handled'))
   const agent = await Agent.start({ config, plugins, base: loaded.file, log })
   const admin = await AdminSocket.open(agent.kernel, () => agent.publishKeys()).catch(async e => {
     await agent.close()

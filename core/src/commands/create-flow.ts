@@ -102,8 +102,11 @@ export async function ready(cx: Context, name: string): Promise<void> {
 function endAliases(cx: Context, name: string): void {
   for (const f of cx.kernel.resources.list('Flow')) {
     if (!isAlias(f.name) || aliasOf(f.name) !== name) continue
+    // Not on the session's signal: it may go, the aliases must.
+    const c = { signal: AbortSignal.timeout(60_000) }
+    const failed = (err: unknown) => cx.kernel.log.error({ flow: f.name, err }, 'an alias was not ended')
     for (const s of cx.kernel.resources.by('Subscription', 'local', f.name))
-      void cx.kernel.resources.delete('Subscription', s.name, cx.call)
-    void cx.kernel.resources.delete('Flow', f.name, cx.call)
+      cx.kernel.resources.delete('Subscription', s.name, c).catch(failed)
+    cx.kernel.resources.delete('Flow', f.name, c).catch(failed)
   }
 }

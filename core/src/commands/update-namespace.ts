@@ -1,4 +1,5 @@
 import { fnapError } from '@fnaa/protocol'
+import { enforceOn } from '../grants/grant-controller.js'
 import { about } from './about.js'
 import { type Handler, namespace, type Words } from './command.js'
 
@@ -28,6 +29,8 @@ export const updateNamespace: Handler = {
       }),
       cx.call,
     )
+    // Another owner: what stood on the old one's right ends (hardening H7).
+    await enforceOn(kernel, { kind: 'Namespace', name }, 'the owner of the namespace changed', cx.call)
     return `220 OK ${name}`
   },
 }

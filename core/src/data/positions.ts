@@ -38,9 +38,12 @@ export class Positions {
     const position = { epoch, shards: { ...shards, [shard]: cursor } }
     this.#known.set(key, position)
     this.#dirty.set(key, position)
-    this.#writing ??= this.#write().finally(() => {
-      this.#writing = null
-    })
+    // A full store loses the move, not the agent: events are repeated then.
+    this.#writing ??= this.#write()
+      .catch(() => undefined)
+      .finally(() => {
+        this.#writing = null
+      })
   }
 
   async delete(key: string, c: Call): Promise<void> {

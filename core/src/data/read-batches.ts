@@ -47,6 +47,8 @@ class BatchStream {
   readonly #frames = new FrameReader()
   readonly #stop = new AbortController()
   #window = WINDOW
+  /** Cursors that wait for their A, by shard. */
+  readonly #sent = new Map<string, Set<string>>()
   #credit: (() => void) | null = null
   #position: ((p: Position) => void) | null = null
   #epoch = ''
@@ -137,6 +139,9 @@ class BatchStream {
       while (this.#window <= 0 && !signal.aborted) await new Promise<void>(resolve => (this.#credit = resolve))
       if (signal.aborted) return
       this.#window -= bytes.length
+      const waiting = this.#sent.get(piece.shard)
+      if (waiting) waiting.add(piece.last)
+      else this.#sent.set(piece.shard, new Set([piece.last]))
       session.write(encodeDataHead(piece.shard, piece.last, bytes.length))
       session.write(bytes)
       await session.drained()
@@ -179,6 +184,8 @@ class BatchStream {
         this.#wake()
         return
       case 'A':
+        // Only what was sent on this stream can be acknowledged.
+        if (!this.#sent.get(f.shard)?.delete(f.cursor)) return
         if (this.#t.subscriber) {
           this.#cx.kernel.positions.move(this.#t.subscriber.uid, this.#epoch, f.shard, f.cursor)
           this.#cx.kernel.provider.renew(this.#t.subscriber.name)

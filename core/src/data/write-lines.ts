@@ -4,6 +4,9 @@ import { toFnapError } from '../server/errors.js'
 import type { Result, Session } from '../server/session.js'
 import type { Target } from './target.js'
 
+/** Bytes that every line counts for beside its own. */
+const PER_EVENT = 64
+
 /** WRITE as text: lines until a single dot; all of them or none. */
 export async function writeLines(cx: Context, t: Target, key: string | undefined): Promise<Result> {
   const wire = await cx.kernel.brokers.open(t.flow, cx.call)
@@ -57,7 +60,8 @@ async function body(
   for (;;) {
     const line = await session.nextLine(LIMITS.event)
     if (line === null || line === '.') return { events, error }
-    bytes += line.length
+    // An event costs memory of its own, whatever its line holds.
+    bytes += Buffer.byteLength(line) + PER_EVENT
     if (error) continue
     if (bytes > LIMITS.body) {
       error = fnapError('TOOLONG', 'the lines of one WRITE are over the limit that CAPABILITIES names as body')

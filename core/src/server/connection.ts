@@ -312,7 +312,8 @@ export abstract class Connection {
 
   /** A client that pipelines without reading, or faster than commands run, is not read from. */
   #throttle(): void {
-    const full = this.socket.writableNeedDrain || (this.#busy && this.#reader.buffered > WAITING)
+    const waits = this.#busy && !this.#intake && this.#reader.buffered > WAITING
+    const full = this.socket.writableNeedDrain || waits
     if (!full || this.#paused) return
     this.#paused = true
     this.socket.pause()
