@@ -146,3 +146,15 @@ t.test('a limit holds: events a second', async t => {
   t.equal((await bob.read('l.flows.unix.test')).length, 40)
   t.ok(Date.now() - started >= 1500, 'forty events at ten a second, a second of them at once')
 })
+
+t.test('a line of a megabyte is one event; a flood of empty lines is refused', async t => {
+  const a = await single(t)
+  const owner = await a.login(t)
+  await owner.ok('CREATE FLOW long.flows.unix.test')
+  await owner.write('long.flows.unix.test', 'x'.repeat(1_000_000))
+  t.equal(((await owner.read('long.flows.unix.test'))[0] as string).length, 1_000_000)
+  const reply = await owner
+    .write('long.flows.unix.test', ...Array.from({ length: 200_000 }, () => ''))
+    .catch(e => e.reply)
+  t.match(reply, { code: 413, symbol: 'TOOLONG' })
+})
