@@ -3,6 +3,7 @@ import type { BrokerService } from '@fnaa/core'
 import t from 'tap'
 import { single } from './support/agents.js'
 import { DAY, TurnableClock } from './support/clock.js'
+import { Raw } from './support/raw.js'
 
 t.test('exists is not success: a queue that was there is never taken, TOPIC adopts it and keeps it', async t => {
   const a = await single(t)
@@ -153,8 +154,9 @@ t.test('a line of a megabyte is one event; a flood of empty lines is refused', a
   await owner.ok('CREATE FLOW long.flows.unix.test')
   await owner.write('long.flows.unix.test', 'x'.repeat(1_000_000))
   t.equal(((await owner.read('long.flows.unix.test'))[0] as string).length, 1_000_000)
-  const reply = await owner
-    .write('long.flows.unix.test', ...Array.from({ length: 200_000 }, () => ''))
-    .catch(e => e.reply)
-  t.match(reply, { code: 413, symbol: 'TOOLONG' })
+  const r = await Raw.open(t, a.port)
+  await r.login()
+  await r.say('WRITE FLOW long.flows.unix.test')
+  r.send(`${'\r\n'.repeat(140_000)}.\r\n`)
+  t.match(await r.rest(), /^413 TOOLONG /)
 })
