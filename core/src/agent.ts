@@ -226,7 +226,12 @@ async function assemble(
   k.brokers = new Brokers(k.loaded, { log: k.log, dial: k.dial, base })
   k.positions = new Positions(k.store.bucket('cursors'))
   k.secrets = sealed(k.store.bucket('secrets'), key)
-  k.issued = new Issued(k.secrets, k.clock, hashQueue, user => k.sessions.cut(s => s.issued?.user === user))
+  k.issued = new Issued(
+    k.secrets,
+    k.clock,
+    w => hashQueue.own(w),
+    user => k.sessions.cut(s => s.issued?.user === user),
+  )
   await k.issued.load(call)
   k.listener = new Listener(k, k.certificates)
   k.registrar = new Registrar(k.loaded, { host: k.config.host, port: 0, tls: false, addresses: [] })
@@ -290,7 +295,7 @@ function contexts(s: Surroundings) {
       dial: s.dial,
       resolve: s.resolve,
       clock: s.clock,
-      hash: hashQueue,
+      hash: (work, who) => hashQueue.run(work, who),
     }
   }
 }

@@ -34,7 +34,7 @@ export async function offline(config: Config, plugins: readonly AnyPlugin[]): Pr
       dial: refuse,
       resolve: refuse,
       clock: systemClock,
-      hash: hashQueue,
+      hash: (work, who) => hashQueue.run(work, who),
     }
   }
   return boot(

@@ -1,5 +1,6 @@
-import { decodeBase64, fnapError, formatError, LIMITS } from '@fnaa/protocol'
+import { decodeBase64, fnapError, formatError, LIMITS, slowDown } from '@fnaa/protocol'
 import type { AuthStep, Exchange, Identity } from '../contract/auth.js'
+import { isFna } from '../contract/errors.js'
 import { deadline } from '../host/guard.js'
 import { admit } from '../server/admit.js'
 import { toFnapError } from '../server/errors.js'
@@ -7,6 +8,8 @@ import { allowed } from '../server/mechanisms.js'
 import type { Session } from '../server/session.js'
 import type { Handler, Words } from './command.js'
 
+/** Seconds that a login is asked to wait where too many are being checked. */
+const CROWDED_S = 5
 const STEP_MS = 10_000
 const MOST_STEPS = 8
 const FAILURES = 3
@@ -55,7 +58,10 @@ async function run(session: Session, exchange: Exchange, input: Uint8Array | nul
     const call = { signal: AbortSignal.any([session.gone.signal, AbortSignal.timeout(STEP_MS)]) }
     return await deadline(exchange.step(input, call), STEP_MS, () => new Error('the mechanism took too long'))
   } catch (e) {
-    session.kernel.log.warn({ session: session.id, err: e }, 'authentication: temporary failure')
+    // In a flood of logins a line a refusal would be a flood of the log.
+    if (isFna(e, 'FNA_ERR_FULL')) throw slowDown('RATE', CROWDED_S, 'too many logins wait, try again later', e)
+    if (!session.gone.signal.aborted)
+      session.kernel.log.warn({ session: session.id, err: e }, 'authentication: temporary failure')
     throw fnapError('UNAVAILABLE', 'authentication is not possible now, try again later', e)
   }
 }

@@ -104,6 +104,15 @@ export interface Ctx {
   readonly dial: Dial
   readonly resolve: Resolve
   readonly clock: Clock
-  /** Password hashing goes through one process-wide queue of two: libuv's threads also commit the store. */
-  readonly hash: <T>(work: () => Promise<T>) => Promise<T>
+  /**
+   * Password hashing goes through one process-wide queue of two: libuv's threads also commit the store. In a login say for
+   * whom: clients take turns by their network, and who has gone is not hashed for.
+   * @throws FNA_ERR_FULL where too many wait, FNA_ERR_CLOSED where the client has gone: pass both on, they are temporary
+   */
+  readonly hash: <T>(work: () => Promise<T>, who?: HashFor) => Promise<T>
+}
+/** The client that a password is hashed for. */
+export interface HashFor {
+  readonly address: string
+  readonly signal: AbortSignal
 }

@@ -1,6 +1,7 @@
 import { fnapError } from '@fnaa/protocol'
 import type { Kernel } from '../kernel.js'
 import type { Session } from './session.js'
+import { sourceOf } from './sources.js'
 
 /** All sessions: for limits, the sweep, and for whoever has to cut one. */
 export class SessionRegistry {
@@ -70,15 +71,4 @@ export class SessionRegistry {
       }
     }
   }
-}
-
-/** /32 of IPv4, /64 of IPv6: what one household or host has. */
-export function sourceOf(address: string): string {
-  const v4 = address.startsWith('::ffff:') ? address.slice(7) : address
-  if (!v4.includes(':')) return v4
-  const [head = '', tail] = v4.split('%')[0]!.split('::')
-  const groups = head === '' ? [] : head.split(':')
-  const rest = tail ? tail.split(':') : []
-  while (tail !== undefined && groups.length + rest.length < 8) groups.push('0')
-  return `${[...groups, ...rest].slice(0, 4).join(':')}::/64`
 }

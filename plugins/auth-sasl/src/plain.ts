@@ -1,5 +1,5 @@
 import { checkPassword, saslprep } from '@fnaa/client'
-import type { AuthMechanism, AuthStep, Call, Ctx, Exchange } from '@fnaa/core/plugin'
+import type { AuthMechanism, AuthStep, Ctx, Exchange, HashFor } from '@fnaa/core/plugin'
 import { isFna } from '@fnaa/core/plugin'
 import type { Accounts } from './accounts.js'
 
@@ -10,14 +10,14 @@ export function plainMechanism(ctx: Ctx, accounts: Accounts, inClear: boolean): 
   return {
     name: 'PLAIN',
     needs: inClear ? ['tls', 'loopback'] : ['tls'],
-    accept(): Exchange {
+    accept(peer): Exchange {
       let over = false
       return {
         async step(input, c): Promise<AuthStep> {
           if (over) return { type: 'reject', log: 'the exchange is over' }
           if (input === null) return { type: 'challenge', data: new Uint8Array() }
           over = true
-          return check(ctx, accounts, input, c)
+          return check(ctx, accounts, input, { address: peer.address, signal: c.signal })
         },
         abort() {
           over = true
@@ -27,11 +27,11 @@ export function plainMechanism(ctx: Ctx, accounts: Accounts, inClear: boolean): 
   }
 }
 
-async function check(ctx: Ctx, accounts: Accounts, input: Uint8Array, c: Call): Promise<AuthStep> {
+async function check(ctx: Ctx, accounts: Accounts, input: Uint8Array, who: HashFor): Promise<AuthStep> {
   const message = await read(input)
   // Hashed whatever the message is: a malformed name must not answer sooner than a wrong password.
-  const { record, account } = await accounts.recordFor(message.user, c)
-  const right = await ctx.hash(() => checkPassword(record, message.password))
+  const { record, account } = await accounts.recordFor(message.user, who)
+  const right = await ctx.hash(() => checkPassword(record, message.password), who)
   if (message.fault) return reject(message.fault)
   if (!account) return reject('no such account')
   if (!right) return reject(`wrong password of ${account.principal}`)
