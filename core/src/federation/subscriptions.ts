@@ -9,6 +9,9 @@ import { step } from '../resources/steps.js'
 
 export type Mine = Resource<'Subscription'>
 
+/** Its key in the work queue. */
+export const keyOf = (s: Mine): string => `Subscription/${s.name}`
+
 export interface NewSubscription {
   readonly direction: 'in' | 'out'
   readonly source: string
@@ -129,6 +132,23 @@ export class Subscriptions {
     this.#due.add(id)
   }
 
+  /**
+   * May the wish be raised above what the provider knows? At once the first time, then after pauses that double (1 s to
+   * 512 s of the clock), until the provider answers something else.
+   */
+  mayRaise(id: string): boolean {
+    const now = this.#k.clock.now()
+    const before = this.#raised.get(id)
+    if (before && now - before.at < 1000 * 2 ** Math.min(before.times - 1, 9)) return false
+    this.#raised.set(id, { at: now, times: (before?.times ?? 0) + 1 })
+    return true
+  }
+  /** The provider answered otherwise than STALE. */
+  answered(id: string): void {
+    this.#raised.delete(id)
+  }
+
+  readonly #raised = new Map<string, { at: number; times: number }>()
   readonly #due = new Set<string>()
   /** Has a hint asked for a poll? Answers once. */
   takeDue(id: string): boolean {

@@ -1,0 +1,126 @@
+import { fnapError, isFnapError } from '@fnaa/protocol'
+import type { Credential } from '../contract/broker.js'
+import type { Call } from '../contract/common.js'
+import type { SubscriptionStatus } from '../contract/kinds.js'
+import type { Kernel } from '../kernel.js'
+import { originOf } from '../names/names.js'
+import { iso } from '../resources/clock.js'
+import { step } from '../resources/steps.js'
+import type { Agreement } from './agreement.js'
+import { keyOf, type Mine } from './subscriptions.js'
+
+/** Answers after which asking again makes no sense until somebody changes something. */
+const FINAL: ReadonlySet<string> = new Set([
+  'DENIED',
+  'NOTFOUND',
+  'CONFLICT',
+  'NOTSUPPORTED',
+  'SYNTAX',
+  'BADVALUE',
+  'BADNAME',
+  'LOOP',
+  'UNKNOWNCOMMAND',
+])
+
+/** The provider agreed: what it handed out is kept, the credential sealed. @throws FnapError LOOP, REMOTE */
+export async function agreed(
+  k: Kernel,
+  s: Mine,
+  peer: string,
+  level: string | undefined,
+  a: Agreement,
+  c: Call,
+): Promise<void> {
+  step('subscribe.agreed')
+  if (s.spec.direction === 'in' && a.origins.includes(originOf(s.spec.local))) {
+    throw fnapError('LOOP', 'the events of that flow come from the local flow')
+  }
+  if (!k.brokers.types.includes(a.type))
+    throw fnapError('REMOTE', 'the agent of that flow chose a broker type that was not offered')
+  const foreign = !k.config.domains.includes(peer)
+  const mode = (a.options as { tls?: string } | undefined)?.tls
+  if (foreign && (a.tls === undefined || mode === 'none'))
+    throw fnapError('REMOTE', 'the agent of that flow offers an endpoint without TLS')
+  await k.secrets.put(`subscription/${s.uid}`, Buffer.from(JSON.stringify(a.credential satisfies Credential)), {}, c)
+  step('subscribe.secret-kept')
+  const lease = Math.max(3600, Math.min(Number(a.lease) || 0, 366 * 86_400))
+  const endpoint = {
+    type: a.type,
+    servers: a.servers,
+    queue: a.queue ?? a.endpoint,
+    ...(a.tls ? { tls: a.tls } : {}),
+    ...(a.options === undefined ? {} : { options: a.options }),
+  }
+  const phase = s.status.phase === 'active' || s.status.phase === 'paused' ? s.status.phase : 'starting'
+  const changed = s.status.sourceEpoch !== undefined && s.status.sourceEpoch !== a.epoch
+  await told(
+    k,
+    s,
+    {
+      phase,
+      peer,
+      ...(level === undefined ? {} : { level }),
+      name: a.endpoint,
+      endpoint,
+      sourceEpoch: a.epoch,
+      origins: a.origins.map(String),
+      renewBy: iso(k.clock.now() + lease * 1000),
+      gaps: (s.status.gaps ?? 0) + (changed ? 1 : 0),
+    },
+    c,
+  )
+  step('subscribe.endpoint-kept')
+}
+
+/** The provider has heard this wish. */
+export async function told(k: Kernel, s: Mine, change: Partial<SubscriptionStatus>, c: Call): Promise<void> {
+  const asked = {
+    type: 'Asked',
+    status: 'True' as const,
+    reason: 'Answered',
+    generation: s.generation,
+    since: iso(k.clock.now()),
+  }
+  await k.resources.update(
+    'Subscription',
+    s.name,
+    n => {
+      if (n.spec.wish !== s.spec.wish) return undefined
+      const { error: _gone, ...status } = n.status
+      const conditions = [...status.conditions.filter(x => x.type !== 'Asked'), asked]
+      return { status: { ...status, ...change, agreed: s.spec.wish, conditions } }
+    },
+    c,
+    s.uid,
+  )
+}
+
+/** What an error means for the subscription: over, failed until somebody changes something, or tried again (thrown). */
+export async function onError(k: Kernel, s: Mine, e: unknown, c: Call): Promise<void> {
+  const symbol = isFnapError(e) ? e.symbol : 'INTERNAL'
+  const error = isFnapError(e) ? `${e.symbol} ${e.sentence}` : 'INTERNAL something went wrong here'
+  k.log.warn({ subscription: s.name, source: s.spec.source, err: e }, 'subscription: asking failed')
+  if (symbol === 'REVOKED' || symbol === 'GONE') {
+    await k.resources.update(
+      'Subscription',
+      s.name,
+      n => ({ status: { ...n.status, phase: 'revoked', error, receipt: error, agreed: n.spec.wish } }),
+      c,
+      s.uid,
+    )
+    return
+  }
+  if (FINAL.has(symbol)) {
+    await k.resources.update(
+      'Subscription',
+      s.name,
+      n => ({ status: { ...n.status, phase: 'failed', error, agreed: n.spec.wish } }),
+      c,
+      s.uid,
+    )
+    await k.queue.park(keyOf(s), k.processors.remove(s.name, c))
+    return
+  }
+  await k.resources.update('Subscription', s.name, n => ({ status: { ...n.status, error } }), c, s.uid)
+  throw e
+}
