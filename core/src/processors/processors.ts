@@ -1,32 +1,15 @@
-import type { Credential, Endpoint } from '../contract/broker.js'
 import type { Call } from '../contract/common.js'
 import { isFna } from '../contract/errors.js'
-import type { Port, ProcessorType, Run, RunStatus, RuntimeService } from '../contract/processor.js'
+import type { ProcessorType, Run, RunStatus, RuntimeService } from '../contract/processor.js'
 import type { Resource } from '../contract/store.js'
-import { driverUrl } from '../data/drivers.js'
-import { fnapEndpoint } from '../federation/agreement.js'
-import { credentialOf } from '../federation/issued.js'
 import type { Kernel } from '../kernel.js'
-import { queueName } from '../names/names.js'
 import { step } from '../resources/steps.js'
+import { cursorOf, makeRun } from './make-run.js'
+import { allowed, type Plan, type Proc, planOf } from './plan.js'
 
-type Proc = Resource<'Processor'>
 interface Runtime {
   readonly id: string
   readonly service: RuntimeService
-}
-/** One end of a processor, without secrets. */
-interface End {
-  readonly name: string
-  readonly endpoint: Endpoint
-  /** The uid of the subscription whose endpoint it is. */
-  readonly subscription?: string
-  readonly epoch?: string
-}
-interface Plan {
-  readonly program: string
-  readonly config: Run['config']
-  readonly ends: readonly End[]
 }
 /** What the runtime was told last. */
 interface Handed {
@@ -41,7 +24,6 @@ interface Retry {
   readonly failures: number
   readonly at: number
 }
-const CURSOR = 'feed'
 const RETRY = { base: 100, max: 60_000, calm: 10_000 } as const
 /** Runs of one life of the agent are numbered inside its epoch. */
 const RUNS = 1_000_000
@@ -198,9 +180,10 @@ export class Processors {
     const c = { signal }
     const runtime = this.#runtimes.get(p.spec.runtime)
     if (p.deleting !== undefined || p.spec.desired === 'stop') return this.#end(p, runtime, c)
-    if (!this.#allowed(p)) return this.#refuse(p, runtime, 'DENIED the right on a flow of this processor has ended', c)
+    if (!allowed(this.#k, p))
+      return this.#refuse(p, runtime, 'DENIED the right on a flow of this processor has ended', c)
     if (!runtime) return this.#report(p, 'failed', 'NOTSUPPORTED the config has no runtime of that name', c)
-    const plan = await this.#plan(p, c)
+    const plan = planOf(this.#k, this.#types.get(p.spec.type), p)
     const handed = this.#handed.get(id)
     const key = JSON.stringify([plan.program, plan.config, plan.ends])
     const failed = this.#status.get(id)?.phase === 'failed'
@@ -215,58 +198,9 @@ export class Processors {
     return undefined
   }
 
-  /** A user's own processor needs the rights for as long as it runs; a subscription's are the provider's business. */
-  #allowed(p: Proc): boolean {
-    if (p.owner !== undefined) return true
-    const subject = { type: 'user' as const, principals: [p.spec.owner] }
-    const may = (name: string, right: 'read' | 'write') => {
-      const f = this.#k.resources.get('Flow', name)
-      return f !== undefined && f.deleting === undefined && this.#k.authorizer.mayFlow(subject, right, f)
-    }
-    return p.spec.sources.every(s => may(s, 'read')) && p.spec.sinks.every(s => may(s, 'write'))
-  }
-
-  async #plan(p: Proc, c: Call): Promise<Plan> {
-    const type = this.#types.get(p.spec.type)
-    if (!type) throw new Error(`the config has no processor plugin of type ${p.spec.type}`)
-    const { program, config } = type.plan(p.spec)
-    const ends = await Promise.all([...p.spec.sources, ...p.spec.sinks].map(name => this.#endOf(p, name, c)))
-    return { program, config, ends }
-  }
-
-  /** What one end of a processor is, without secrets: a subscription's endpoint, or a flow of ours. */
-  async #endOf(p: Proc, name: string, _c: Call): Promise<End> {
-    if (name.startsWith('subscription:')) {
-      const id = name.slice('subscription:'.length)
-      const s = this.#k.resources.get('Subscription', id)
-      if (!s?.status.endpoint) throw new Error(`subscription ${id} has no endpoint yet`)
-      const own = s.status.peer !== undefined && this.#k.config.domains.includes(s.status.peer)
-      // A subscriber of our own agent is reached where it listens, not by its public name.
-      const endpoint = own ? fnapEndpoint(this.#k, s.status.endpoint.queue, true) : s.status.endpoint
-      return { name, endpoint, subscription: s.uid, epoch: s.status.sourceEpoch ?? '' }
-    }
-    const f = this.#k.resources.get('Flow', name)
-    if (!f?.status.queue || f.deleting !== undefined)
-      throw new Error(`flow ${name} of processor ${p.name} is not ready`)
-    const broker = this.#k.brokers.of(f)
-    const endpoint =
-      broker.supports.reach === 'process'
-        ? this.#ownEndpoint(p, name)
-        : broker.service.internal(f.status.queue).endpoint
-    return { name, endpoint, epoch: f.status.epoch ?? '' }
-  }
-
-  /** A flow that only this process can open is read and written through the agent itself. */
-  #ownEndpoint(p: Proc, name: string): Endpoint {
-    const e = fnapEndpoint(this.#k, queueName(name), true)
-    return p.spec.sources.includes(name) ? { ...e, options: { ...(e.options as object), cursor: CURSOR } } : e
-  }
-
   async #start(p: Proc, runtime: Runtime, plan: Plan, key: string, c: Call): Promise<void> {
     const epoch = this.#k.epoch * RUNS + ++this.#runs
-    const secrets: Record<string, Credential> = {}
-    const ports = await Promise.all(plan.ends.map((e, i) => this.#port(p, e, i, epoch, secrets, c)))
-    const run = this.#run(p, plan, ports, epoch)
+    const { run, secrets } = await makeRun({ k: this.#k, p, epoch, base: this.#base, c }, plan)
     this.#handed.set(p.name, { epoch, plan: key, desired: p.spec.desired, run })
     this.#status.set(p.name, { id: p.name, epoch, phase: 'starting' })
     try {
@@ -285,102 +219,12 @@ export class Processors {
     this.#handed.set(p.name, { ...handed, desired: p.spec.desired })
   }
 
-  #run(p: Proc, plan: Plan, ports: Port[], epoch: number): Run {
-    const { resolver, network } = this.#k.config
-    const n = p.spec.sources.length
-    return {
-      id: p.name,
-      epoch,
-      program: plan.program.startsWith('grpc:') ? plan.program : driverUrl(plan.program, this.#base),
-      config: plan.config,
-      sources: ports.slice(0, n),
-      sinks: ports.slice(n),
-      desired: p.spec.desired === 'pause' ? 'pause' : 'run',
-      guarantee: 'at-least-once',
-      network: {
-        servers: resolver?.servers ?? ['127.0.0.1:53'],
-        trustAd: resolver?.trustAd ?? false,
-        allow: network?.allow ?? [],
-      },
-    }
-  }
-
-  async #port(
-    p: Proc,
-    end: End,
-    index: number,
-    epoch: number,
-    secrets: Record<string, Credential>,
-    c: Call,
-  ): Promise<Port> {
-    const isSource = index < p.spec.sources.length
-    const manifest = this.#k.brokers.manifest(end.endpoint.type)
-    if (!manifest?.driver) throw new Error(`no driver for broker type ${end.endpoint.type}`)
-    const secret = String(index)
-    const foreign = end.subscription !== undefined && !this.#ownSubscription(end.name)
-    if (end.subscription !== undefined) {
-      const entry = await this.#k.secrets.get(`subscription/${end.subscription}`, c)
-      if (!entry) throw new Error(`the credential of ${end.name} is missing`)
-      secrets[secret] = JSON.parse(Buffer.from(entry.value).toString()) as Credential
-    } else {
-      const credential = await this.#localCredential(p, end, isSource, epoch, c)
-      if (credential) secrets[secret] = credential
-    }
-    const from = isSource && end.subscription === undefined ? { from: p.spec.from } : {}
-    return {
-      name: end.name,
-      endpoint: end.endpoint,
-      secret,
-      driver: driverUrl(manifest.driver, this.#base),
-      foreign,
-      ...from,
-    }
-  }
-
-  async #localCredential(p: Proc, end: End, isSource: boolean, epoch: number, c: Call): Promise<Credential | null> {
-    const f = this.#k.resources.get('Flow', end.name)
-    if (!f?.status.queue) return null
-    const broker = this.#k.brokers.of(f)
-    if (broker.supports.reach === 'network') return broker.service.internal(f.status.queue).credential
-    const right = isSource ? 'read' : 'write'
-    if (isSource) await this.#begin(p, f, c)
-    return credentialOf(
-      await this.#k.issued.forRun({
-        kind: 'processor',
-        key: p.uid,
-        name: queueName(end.name),
-        flow: end.name,
-        right,
-        epoch,
-      }),
-    )
-  }
-
-  /** Where it begins to read becomes a position once, before its first run: `latest` then means when it was made. */
-  async #begin(p: Proc, f: Resource<'Flow'>, c: Call): Promise<void> {
-    const cursor = `processor/${p.uid}/${f.uid}/${CURSOR}`
-    if (await this.#k.positions.get(cursor, c)) return
-    const wire = await this.#k.brokers.open(f, c)
-    try {
-      const source = await wire.source({ reader: `begin-${p.uid}`, epoch: 0, from: p.spec.from }, c)
-      await this.#k.positions.put(cursor, await source.position(c), c)
-      await source.close()
-    } finally {
-      await wire.close()
-    }
-  }
-
-  #ownSubscription(name: string): boolean {
-    const s = this.#k.resources.get('Subscription', name.slice('subscription:'.length))
-    return s?.status.peer !== undefined && this.#k.config.domains.includes(s.status.peer)
-  }
-
   async #end(p: Proc, runtime: Runtime | undefined, c: Call): Promise<undefined> {
     await this.#stop(p, runtime, c)
     if (p.deleting === undefined) return this.#report(p, 'stopped', undefined, c)
     for (const name of p.spec.sources) {
       const f = this.#k.resources.get('Flow', name)
-      if (f) await this.#k.positions.delete(`processor/${p.uid}/${f.uid}/${CURSOR}`, c)
+      if (f) await this.#k.positions.delete(cursorOf(p, f), c)
     }
     await this.#k.resources.update('Processor', p.name, () => ({ finalizers: [] }), c, p.uid)
   }

@@ -1,0 +1,75 @@
+import type { Endpoint } from '../contract/broker.js'
+import type { ProcessorType, Run } from '../contract/processor.js'
+import type { Resource } from '../contract/store.js'
+import { fnapEndpoint } from '../federation/agreement.js'
+import type { Kernel } from '../kernel.js'
+import { queueName } from '../names/names.js'
+
+export type Proc = Resource<'Processor'>
+
+/** The cursor of a processor in each of its sources. */
+export const CURSOR = 'feed'
+
+/** One end of a processor, without secrets. */
+export interface End {
+  readonly name: string
+  readonly endpoint: Endpoint
+  /** The uid of the subscription whose endpoint it is. */
+  readonly subscription?: string
+  readonly epoch?: string
+}
+/** What a processor is to run, without secrets: where two plans are the same, the run goes on. */
+export interface Plan {
+  readonly program: string
+  readonly config: Run['config']
+  readonly ends: readonly End[]
+}
+
+/** What its type makes of the spec, and where its ends are now. @throws Error where an end is not ready yet: it is tried again */
+export function planOf(k: Kernel, type: ProcessorType | undefined, p: Proc): Plan {
+  if (!type) throw new Error(`the config has no processor plugin of type ${p.spec.type}`)
+  const { program, config } = type.plan(p.spec)
+  return { program, config, ends: [...p.spec.sources, ...p.spec.sinks].map(name => endOf(k, p, name)) }
+}
+
+/** Are both ends ours, as the flow's owner and its subscriber are users here? */
+export function ownSubscription(k: Kernel, end: string): boolean {
+  const s = k.resources.get('Subscription', end.slice('subscription:'.length))
+  return s?.status.peer !== undefined && k.config.domains.includes(s.status.peer)
+}
+
+/** A user's own processor needs the rights for as long as it runs; a subscription's are the provider's business. */
+export function allowed(k: Kernel, p: Proc): boolean {
+  if (p.owner !== undefined) return true
+  const subject = { type: 'user' as const, principals: [p.spec.owner] }
+  const may = (name: string, right: 'read' | 'write') => {
+    const f = k.resources.get('Flow', name)
+    return f !== undefined && f.deleting === undefined && k.authorizer.mayFlow(subject, right, f)
+  }
+  return p.spec.sources.every(s => may(s, 'read')) && p.spec.sinks.every(s => may(s, 'write'))
+}
+
+/** What one end of a processor is, without secrets: a subscription's endpoint, or a flow of ours. */
+function endOf(k: Kernel, p: Proc, name: string): End {
+  if (name.startsWith('subscription:')) {
+    const id = name.slice('subscription:'.length)
+    const s = k.resources.get('Subscription', id)
+    if (!s?.status.endpoint) throw new Error(`subscription ${id} has no endpoint yet`)
+    const own = s.status.peer !== undefined && k.config.domains.includes(s.status.peer)
+    // A subscriber of our own agent is reached where it listens, not by its public name.
+    const endpoint = own ? fnapEndpoint(k, s.status.endpoint.queue, true) : s.status.endpoint
+    return { name, endpoint, subscription: s.uid, epoch: s.status.sourceEpoch ?? '' }
+  }
+  const f = k.resources.get('Flow', name)
+  if (!f?.status.queue || f.deleting !== undefined) throw new Error(`flow ${name} of processor ${p.name} is not ready`)
+  const broker = k.brokers.of(f)
+  const endpoint =
+    broker.supports.reach === 'process' ? ownEndpoint(k, p, name) : broker.service.internal(f.status.queue).endpoint
+  return { name, endpoint, epoch: f.status.epoch ?? '' }
+}
+
+/** A flow that only this process can open is read and written through the agent itself. */
+function ownEndpoint(k: Kernel, p: Proc, name: string): Endpoint {
+  const e = fnapEndpoint(k, queueName(name), true)
+  return p.spec.sources.includes(name) ? { ...e, options: { ...(e.options as object), cursor: CURSOR } } : e
+}
