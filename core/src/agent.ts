@@ -26,6 +26,7 @@ import { systemClock } from './resources/clock.js'
 import { reconcile, wake } from './resources/controllers.js'
 import { WorkQueue } from './resources/queue.js'
 import { KIND_NAMES, Resources } from './resources/resources.js'
+import { Room } from './resources/room.js'
 import { sealed, sealKey } from './resources/seal.js'
 import { run } from './run.js'
 import { type Address, Listener } from './server/listener.js'
@@ -46,6 +47,8 @@ export interface AgentOptions {
 const DRAIN_MS = 10_000
 /** What stands in DNS of our keys changes with time: a rotated one begins, an old one ends. */
 const KEYS_MS = 600_000
+/** Cursors that nobody uses are looked for this often, and at the start. */
+const EXPIRE_MS = 6 * 3_600_000
 
 /** One agent: plugins set up, state loaded, listening, controllers at work. */
 export class Agent {
@@ -145,7 +148,7 @@ export class Agent {
 
   async #open(): Promise<void> {
     const k = this.kernel
-    const call: Call = { signal: this.#closing.signal }
+    const call: Call = { signal: this.#closing.signal, reserve: true }
     await k.listener.listen(k.config.listen)
     k.registrar.agent = addressOf(k.config, k.listener.addresses)
     await seed(k, call)
@@ -159,6 +162,9 @@ export class Agent {
     void every(k, KEYS_MS, this.#closing.signal, () => {
       void publishKeys(k, call).catch(err => k.log.error({ err }, 'keys not published'))
     })
+    const expire = () => void k.positions.expire(call).catch(err => k.log.warn({ err }, 'old cursors not looked for'))
+    expire()
+    void every(k, EXPIRE_MS, this.#closing.signal, expire)
     void every(k, 30_000, this.#closing.signal, () => void k.issued.expire(call).catch(() => undefined))
   }
 
@@ -224,7 +230,8 @@ async function assemble(
   k.sessions = new SessionRegistry()
   k.mechanisms = mechanismsOf(k.loaded)
   k.brokers = new Brokers(k.loaded, { log: k.log, dial: k.dial, base })
-  k.positions = new Positions(k.store.bucket('cursors'))
+  k.room = new Room(k.store)
+  k.positions = new Positions(k.store.bucket('cursors'), k.clock, k.log, k.limits)
   k.secrets = sealed(k.store.bucket('secrets'), key)
   k.issued = new Issued(
     k.secrets,

@@ -16,6 +16,7 @@ import type { Registrar } from './names/registrar.js'
 import type { Processors } from './processors/processors.js'
 import type { WorkQueue } from './resources/queue.js'
 import type { Resources } from './resources/resources.js'
+import type { Room } from './resources/room.js'
 import type { Listener } from './server/listener.js'
 import type { SessionRegistry } from './server/registry.js'
 import type { Result, Session } from './server/session.js'
@@ -38,6 +39,7 @@ export interface Kernel {
   readonly mechanisms: ReadonlyMap<string, AuthMechanism>
   readonly brokers: Brokers
   readonly positions: Positions
+  readonly room: Room
   readonly secrets: KeyValue
   readonly issued: Issued
   readonly registrar: Registrar

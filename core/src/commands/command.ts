@@ -90,6 +90,9 @@ export function administrator(cx: Context): void {
 /** A signal that ends with the session or after the time that a command waits. */
 export const patience = (cx: Context): AbortSignal => AbortSignal.any([cx.call.signal, AbortSignal.timeout(WAIT_MS)])
 
+/** For what takes something away: it is done however full the store is (hardening H9). */
+export const ending = (cx: Context): Call => ({ ...cx.call, reserve: true })
+
 export const timeout = (id: string) => fnapError('TIMEOUT', `${id} the work goes on; ask again to see how it ended`)
 
 export interface Item {

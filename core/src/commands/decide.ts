@@ -1,7 +1,7 @@
 import { fnapError } from '@fnaa/protocol'
 import type { Resource } from '../contract/store.js'
 import { iso } from '../resources/clock.js'
-import { type Context, flow, type Handler, need, patience, type Words } from './command.js'
+import { type Context, ending, flow, type Handler, need, patience, type Words } from './command.js'
 import { give } from './grant.js'
 
 function open(cx: Context, id: string): Resource<'Request'> {
@@ -59,7 +59,7 @@ export const deny: Handler = {
     const r = open(cx, id)
     const by = cx.subject.principals[0]!
     const decision = { approved: false, by, at: iso(cx.kernel.clock.now()), reason }
-    await cx.kernel.resources.update('Request', id, n => ({ spec: { ...n.spec, decision } }), cx.call, r.uid)
+    await cx.kernel.resources.update('Request', id, n => ({ spec: { ...n.spec, decision } }), ending(cx), r.uid)
     const s = cx.kernel.resources.get('Subscriber', id)
     if (s) await cx.kernel.provider.revoke(s, { by, reason }, patience(cx))
     await cx.kernel.audit.write({ what: 'deny', who: by, on: r.spec.flow, detail: r.spec.for })

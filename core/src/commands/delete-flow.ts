@@ -1,6 +1,6 @@
 import { fnapError } from '@fnaa/protocol'
 import { step } from '../resources/steps.js'
-import { flow, type Handler, need, patience, timeout, type Words } from './command.js'
+import { ending, flow, type Handler, need, patience, timeout, type Words } from './command.js'
 
 /** Marks the flow; the controller cuts its subscribers, then takes away names and queue. */
 export const deleteFlow: Handler = {
@@ -14,7 +14,7 @@ export const deleteFlow: Handler = {
       if (resources.by('Subscription', 'local', f.name).length > 0) {
         throw fnapError('CONFLICT', 'a subscription feeds the flow: UNSUBSCRIBE first')
       }
-      await resources.delete('Flow', f.name, cx.call, f.uid)
+      await resources.delete('Flow', f.name, ending(cx), f.uid)
       step('flow.delete.marked')
     } else if (!cx.kernel.authorizer.mayFlow(cx.subject, 'manage', under))
       throw fnapError('NOTFOUND', 'there is no such flow here')

@@ -8,7 +8,7 @@ export const getSubscribers: Handler = {
   run: async (cx, command) => {
     const f = need(cx, 'manage', flow(cx, (command.args as Words)['flow'], { alias: false }))
     const found = cx.kernel.resources.by('Subscriber', 'flow', f.name).filter(s => s.spec.generation > 0)
-    const lags = await Promise.all(found.map(s => lag(cx.kernel, s)))
+    const lags = await Promise.all(found.map(s => lag(cx.kernel, s).catch(e => unknown(cx.kernel, s, e))))
     return list(
       found.map((s, i) => {
         const l = cx.kernel.provider.limits(s)
@@ -35,6 +35,11 @@ export const getSubscribers: Handler = {
       command.options,
     )
   },
+}
+
+/** One subscriber whose place cannot be looked at must not hide the others from the owner. */
+function unknown(k: Kernel, s: Known, err: unknown): undefined {
+  k.log.error({ subscriber: s.name, flow: s.spec.flow, err }, 'the lag of a subscriber is not known')
 }
 
 /** How far behind a subscriber is: from where it acknowledged last. */

@@ -1,7 +1,7 @@
 import { fnapError } from '@fnaa/protocol'
 import type { Resource } from '../contract/store.js'
 import { isTombstone } from '../federation/wish.js'
-import { administrator, type Context, describe, type Handler, item, list, type Words } from './command.js'
+import { administrator, type Context, describe, ending, type Handler, item, list, type Words } from './command.js'
 
 const row = (cx: Context, p: Resource<'Peer'>) =>
   item(
@@ -48,11 +48,11 @@ export const updatePeer: Handler = {
       ...(o['quota'] === undefined ? {} : { quota: o['quota'] }),
     }
     if (resources.get('Peer', domain))
-      await resources.update('Peer', domain, p => ({ spec: { ...p.spec, ...change } }), cx.call)
+      await resources.update('Peer', domain, p => ({ spec: { ...p.spec, ...change } }), ending(cx))
     else
       await resources.create(
         { kind: 'Peer', name: domain, spec: change, finalizers: [], status: { conditions: [] } },
-        cx.call,
+        ending(cx),
       )
     if (o['trust'] !== undefined)
       await cx.kernel.audit.write({ what: 'trust', who: cx.subject.principals[0]!, on: domain })

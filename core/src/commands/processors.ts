@@ -2,7 +2,7 @@ import { fnapError, parseEndpointName } from '@fnaa/protocol'
 import type { Resource } from '../contract/store.js'
 import { shown } from '../names/names.js'
 import type { Result } from '../server/session.js'
-import { type Context, describe, type Handler, item, list, patience, timeout, type Words } from './command.js'
+import { type Context, describe, ending, type Handler, item, list, patience, timeout, type Words } from './command.js'
 
 const owns = (cx: Context, p: Resource<'Processor'>): boolean =>
   cx.subject.type === 'user' &&
@@ -69,7 +69,7 @@ export const describeProcessor: Handler = {
 
 async function steer(cx: Context, id: string, desired: 'run' | 'pause' | 'stop'): Promise<Result> {
   const p = free(cx, id)
-  await cx.kernel.resources.update('Processor', p.name, n => ({ spec: { ...n.spec, desired } }), cx.call)
+  await cx.kernel.resources.update('Processor', p.name, n => ({ spec: { ...n.spec, desired } }), ending(cx))
   const want = desired === 'run' ? 'running' : desired === 'pause' ? 'paused' : 'stopped'
   const done = await cx.kernel.resources.until(
     'Processor',

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { mintId } from '@fnaa/protocol'
 import type { Known } from '../federation/wish.js'
-import { type Context, flow, type Handler, need, patience, type Words } from './command.js'
+import { type Context, ending, flow, type Handler, need, patience, type Words } from './command.js'
 import { subscribersOf } from './subscriber-of.js'
 
 /** Answers when they are cut. The grant stays: REVOKE it too. Who came by visibility is barred (hardening H7). */
@@ -37,7 +37,7 @@ async function bar(cx: Context, s: Known, name: string): Promise<void> {
         finalizers: [],
         status: { conditions: [] },
       },
-      cx.call,
+      ending(cx),
     )
   }
 }

@@ -1,7 +1,7 @@
 import { fnapError, type On } from '@fnaa/protocol'
 import type { Right } from '../contract/kinds.js'
 import { enforceOn } from '../grants/grant-controller.js'
-import { type Handler, patience, type Words } from './command.js'
+import { ending, type Handler, patience, type Words } from './command.js'
 import { grantTo, managed } from './grant.js'
 
 /** Answers when all that stood on it is cut. */
@@ -16,8 +16,8 @@ export const revoke: Handler = {
       throw fnapError('NOTFOUND', 'nothing of that is granted to exactly this who')
     }
     const left = g.spec.rights.filter(r => !taken.includes(r))
-    if (left.length === 0) await cx.kernel.resources.delete('Grant', g.name, cx.call, g.uid)
-    else await cx.kernel.resources.update('Grant', g.name, n => ({ spec: { ...n.spec, rights: left } }), cx.call)
+    if (left.length === 0) await cx.kernel.resources.delete('Grant', g.name, ending(cx), g.uid)
+    else await cx.kernel.resources.update('Grant', g.name, n => ({ spec: { ...n.spec, rights: left } }), ending(cx))
     const by = cx.subject.principals[0]!
     await cx.kernel.audit.write({
       what: 'revoke',

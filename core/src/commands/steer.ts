@@ -1,13 +1,13 @@
 import { fnapError } from '@fnaa/protocol'
 import type { Mine } from '../federation/subscriptions.js'
 import type { Result } from '../server/session.js'
-import { type Context, type Handler, patience, timeout, type Words } from './command.js'
+import { type Context, ending, type Handler, patience, timeout, type Words } from './command.js'
 import { feeding, one } from './mine.js'
 
 type Desired = 'run' | 'pause' | 'stop'
 
 async function steer(cx: Context, s: Mine, desired: Desired, answer: string): Promise<Result> {
-  await cx.kernel.subscriptions.desire(s, desired, cx.call)
+  await cx.kernel.subscriptions.desire(s, desired, ending(cx))
   const outcome = await cx.kernel.subscriptions.settled(s.name, patience(cx))
   if (!outcome) throw timeout(s.name)
   if (outcome.phase === 'over') throw outcome.error

@@ -25,6 +25,10 @@ export interface ServerLimits {
   readonly stalledSeconds: number
   /** Command lines a second, averaged over ten seconds; 0 is no limit. */
   readonly linesPerSecond: number
+  /** Named cursors (READ FROM CURSOR) of one reader, over all flows. */
+  readonly cursors: number
+  /** Days after which a cursor that nobody used is forgotten. */
+  readonly cursorDays: number
 }
 
 /** Periods of federation.md, in seconds; each has a floor so that a typo cannot hammer a stranger. */
@@ -121,6 +125,8 @@ export const SERVER_LIMITS: ServerLimits = {
   idleSeconds: 300,
   stalledSeconds: 60,
   linesPerSecond: 0,
+  cursors: 1000,
+  cursorDays: 60,
 }
 const DAY = 86_400
 export const PERIODS: FederationPeriods = {

@@ -52,6 +52,8 @@ export const CONFIG_SCHEMA = object(
       idleSeconds: seconds,
       stalledSeconds: seconds,
       linesPerSecond: count,
+      cursors: count,
+      cursorDays: { type: 'integer', minimum: 1, maximum: 3650 },
     }),
     federation: object({
       lease: seconds,

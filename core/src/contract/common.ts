@@ -11,6 +11,11 @@ export interface Call {
   readonly traceparent?: string
   /** Look past caches: what is remembered has just been proved wrong (federation F13). Heeded by {@link Resolve}. */
   readonly fresh?: boolean
+  /**
+   * The write may use the room that a store keeps beyond its limit: for what ends something, finishes what stands already,
+   * or is needed to boot (hardening H9). Never for what somebody can make more and more of. Heeded by stores.
+   */
+  readonly reserve?: boolean
 }
 
 export interface Health {

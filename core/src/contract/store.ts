@@ -36,7 +36,10 @@ export interface StoreSupports {
   readonly shared: boolean
 }
 
-/** Resources with compare-and-swap, finalizers and watches; buckets of bytes beside them. */
+/**
+ * Resources with compare-and-swap, finalizers and watches; buckets of bytes beside them. Where its limit is reached, what
+ * adds bytes is FNA_ERR_FULL; deleting, shrinking, elections and calls with `reserve` go on.
+ */
 export interface StoreService extends Service {
   /** Linearizable. */
   get<K extends keyof Kinds>(kind: K, name: string, c: Call): Promise<Resource<K> | null>

@@ -14,11 +14,13 @@ import {
 import type { Context } from '../commands/command.js'
 import type { ReadOptions } from '../commands/read-flow.js'
 import type { Source, Wire } from '../contract/broker.js'
+import { isFna } from '../contract/errors.js'
 import { toFnapError } from '../server/errors.js'
 import type { Result, Session } from '../server/session.js'
+import type { Cursor } from './positions.js'
 import { Rate } from './rate.js'
 import { isGap } from './read-lines.js'
-import { fromOf, type Target } from './target.js'
+import { cursorOf, fromOf, type Target } from './target.js'
 
 const HEARTBEAT_MS = 5_000
 const WINDOW = 1 << 20
@@ -32,9 +34,17 @@ export async function readBatches(cx: Context, t: Target, o: ReadOptions): Promi
     }
     cx.kernel.provider.fence(t.subscriber.uid, cx.session)
   }
+  const from = await start(cx, t, o)
   const wire = await cx.kernel.brokers.open(t.flow, cx.call)
-  const stored = t.subscriber ? await cx.kernel.positions.get(t.subscriber.uid, cx.call) : null
-  return { stream: session => new BatchStream(cx, t, o, wire, stored).run(session) }
+  return { stream: session => new BatchStream(cx, t, o, wire, from).run(session) }
+}
+
+/** Where it begins; null: the client's first frame says it. */
+async function start(cx: Context, t: Target, o: ReadOptions): Promise<From | null> {
+  if (o.from?.at === 'position') return null
+  if (!t.subscriber || o.from !== undefined) return fromOf(cx, t, o.from, o.follow)
+  const position = await cx.kernel.positions.get(t.subscriber.uid, cx.call)
+  return position ? { at: 'position', position } : t.subscriber.spec.from
 }
 
 /** One stream of frames to one reader. */
@@ -43,7 +53,9 @@ class BatchStream {
   readonly #t: Target
   readonly #o: ReadOptions
   readonly #wire: Wire
-  readonly #stored: Position | null
+  readonly #from: From | null
+  /** What A moves: the endpoint's position, or the cursor that was named. */
+  readonly #place: string | Cursor | null
   readonly #frames = new FrameReader()
   readonly #stop = new AbortController()
   #window = WINDOW
@@ -56,12 +68,13 @@ class BatchStream {
   #finish: (() => void) | null = null
   #failure: FnapError | null = null
 
-  constructor(cx: Context, t: Target, o: ReadOptions, wire: Wire, stored: Position | null) {
+  constructor(cx: Context, t: Target, o: ReadOptions, wire: Wire, from: From | null) {
     this.#cx = cx
     this.#t = t
     this.#o = o
     this.#wire = wire
-    this.#stored = stored
+    this.#from = from
+    this.#place = t.subscriber?.uid ?? cursorOf(t, o.from)
   }
 
   async run(session: Session): Promise<void> {
@@ -80,12 +93,11 @@ class BatchStream {
       session.gone.signal.addEventListener('abort', () => resolve(), { once: true })
     })
     try {
-      const first =
-        this.#o.from?.at === 'position' ? new Promise<Position>(resolve => (this.#position = resolve)) : null
+      const first = this.#from ? null : new Promise<Position>(resolve => (this.#position = resolve))
       session.write('220 STREAM\r\n')
       session.take({ bytes: chunk => this.#onBytes(session, chunk) })
-      const from = first ? ({ at: 'position', position: await raceAbort(first, signal) } as const) : await this.#from()
-      source = await this.#wire.source({ reader: `stream-${session.id}`, epoch: 0, from }, { signal })
+      const from = this.#from ?? { at: 'position', position: await raceAbort(first!, signal) }
+      source = await this.#open(session, from, signal)
       await this.#beat(session, source)
       void this.#heartbeat(session, source, signal)
       await this.#pump(session, source, signal)
@@ -101,6 +113,16 @@ class BatchStream {
     await this.#farewell(session, client)
   }
 
+  /** @throws BADVALUE where the broker does not know a cursor that the client's P frame named */
+  async #open(session: Session, from: From, signal: AbortSignal): Promise<Source> {
+    try {
+      return await this.#wire.source({ reader: `stream-${session.id}`, epoch: 0, from }, { signal })
+    } catch (e) {
+      if (this.#from || !isFna(e, 'FNA_ERR_INVALID')) throw e
+      throw fnapError('BADVALUE', 'POSITION holds a cursor that the broker of this flow does not know', e)
+    }
+  }
+
   /** Both sides send E; then lines go on. */
   async #farewell(session: Session, client: Promise<void>): Promise<void> {
     if (session.gone.signal.aborted) return
@@ -114,13 +136,6 @@ class BatchStream {
     await client
     clearTimeout(late)
     session.release(this.#frames.rest())
-  }
-
-  async #from(): Promise<From> {
-    if (this.#t.subscriber && this.#o.from === undefined) {
-      return this.#stored ? { at: 'position', position: this.#stored } : this.#t.subscriber.spec.from
-    }
-    return fromOf(this.#cx, this.#t, this.#o.from, this.#o.follow)
   }
 
   async #pump(session: Session, source: Source, signal: AbortSignal): Promise<void> {
@@ -186,12 +201,8 @@ class BatchStream {
       case 'A':
         // Only what was sent on this stream can be acknowledged.
         if (!this.#sent.get(f.shard)?.delete(f.cursor)) return
-        if (this.#t.subscriber) {
-          this.#cx.kernel.positions.move(this.#t.subscriber.uid, this.#epoch, f.shard, f.cursor)
-          this.#cx.kernel.provider.renew(this.#t.subscriber.name)
-        } else if (this.#o.from?.at === 'cursor') {
-          this.#cx.kernel.positions.move(`${this.#t.cursors}/${this.#o.from.label}`, this.#epoch, f.shard, f.cursor)
-        }
+        if (this.#place) this.#cx.kernel.positions.move(this.#place, this.#epoch, f.shard, f.cursor)
+        if (this.#t.subscriber) this.#cx.kernel.provider.renew(this.#t.subscriber.name)
         return
       case 'P':
         this.#position?.(f.position)

@@ -5,7 +5,7 @@ import type { Source, Wire } from '../contract/broker.js'
 import { shown } from '../names/names.js'
 import type { Result } from '../server/session.js'
 import { Rate } from './rate.js'
-import { fromOf, type Target } from './target.js'
+import { cursorOf, fromOf, type Target } from './target.js'
 
 interface Reading {
   readonly wire: Wire
@@ -22,7 +22,7 @@ export async function readLines(cx: Context, t: Target, o: ReadOptions): Promise
     stream: async session => {
       const stop = new AbortController()
       const signal = AbortSignal.any([session.gone.signal, stop.signal])
-      const cursor = o.from?.at === 'cursor' ? `${t.cursors}/${o.from.label}` : null
+      const cursor = cursorOf(t, o.from)
       const last = new Map<string, string>()
       const untrack = cx.kernel.provider.track({
         session,

@@ -2,6 +2,7 @@ import { type CommandFrom, type From, fnapError, parseEndpointName } from '@fnaa
 import { type Context, flow, need } from '../commands/command.js'
 import type { Limits } from '../contract/kinds.js'
 import type { Resource } from '../contract/store.js'
+import type { Cursor } from './positions.js'
 
 /** What a READ or a WRITE is about, once it is known to be allowed. */
 export interface Target {
@@ -11,8 +12,8 @@ export interface Target {
   /** Set for a subscriber's endpoint. */
   readonly subscriber?: Resource<'Subscriber'>
   readonly limits: Limits
-  /** Owner of cursors: caller and flow, so that they are private (verbs). */
-  readonly cursors: string
+  /** Where cursors are kept: below caller and flow, so that they are private (verbs). Null: who reads is nobody, and has none. */
+  readonly cursors: { readonly owner: string; readonly prefix: string } | null
 }
 
 /** Finds and authorises. A session by an issued credential may use its one name only (hardening H3). */
@@ -28,7 +29,9 @@ export function target(cx: Context, name: string, right: 'read' | 'write'): Targ
   if (!endpoint) {
     const f = need(cx, right, flow(cx, name))
     const limits = cx.kernel.authorizer.limits(cx.subject, f)
-    return { name, flow: f, limits, cursors: `${cx.subject.principals[0]!}/${f.uid}` }
+    const owner = cx.subject.principals[0]!
+    const cursors = cx.subject.type === 'anonymous' ? null : { owner, prefix: `${owner}/${f.uid}` }
+    return { name, flow: f, limits, cursors }
   }
   return ofEndpoint(cx, name, endpoint.id, right)
 }
@@ -37,7 +40,8 @@ export function target(cx: Context, name: string, right: 'read' | 'write'): Targ
 function ofFlow(cx: Context, name: string): Target {
   const f = cx.kernel.resources.get('Flow', name)
   if (!f || f.deleting !== undefined) throw fnapError('GONE', 'the flow has been deleted')
-  return { name, flow: f, limits: {}, cursors: `processor/${cx.session.issued!.scope.key}/${f.uid}` }
+  const owner = `processor/${cx.session.issued!.scope.key}`
+  return { name, flow: f, limits: {}, cursors: { owner, prefix: `${owner}/${f.uid}` } }
 }
 
 function ofEndpoint(cx: Context, name: string, id: string, right: 'read' | 'write'): Target {
@@ -56,15 +60,26 @@ function ofEndpoint(cx: Context, name: string, id: string, right: 'read' | 'writ
     throw fnapError('DENIED', 'the endpoint is for the other direction')
   const f = cx.kernel.resources.get('Flow', s.spec.flow)
   if (!f || f.deleting !== undefined) throw fnapError('GONE', 'the flow has been deleted')
-  return { name, flow: f, subscriber: s, limits: cx.kernel.provider.limits(s), cursors: `subscriber/${s.uid}` }
+  const owner = `subscriber/${s.uid}`
+  return { name, flow: f, subscriber: s, limits: cx.kernel.provider.limits(s), cursors: { owner, prefix: owner } }
 }
 
-/** The contract's From; a cursor's position is looked up, a new one begins at earliest. */
+/** The cursor that FROM names; null where it names none. @throws DENIED where the reader has no cursors */
+export function cursorOf(t: Target, from: CommandFrom | undefined): Cursor | null {
+  if (from?.at !== 'cursor') return null
+  if (!t.cursors)
+    throw fnapError('DENIED', 'FROM CURSOR: anonymous readers keep no cursors; say FROM earliest, latest or a time')
+  return { owner: t.cursors.owner, key: `${t.cursors.prefix}/${from.label}` }
+}
+
+/** The contract's From; a cursor's position is looked up, a new one begins at earliest. @throws DENIED, QUOTA, BADVALUE */
 export async function fromOf(cx: Context, t: Target, given: CommandFrom | undefined, follow: boolean): Promise<From> {
   if (given === undefined) return { at: follow ? 'latest' : 'earliest' }
   switch (given.at) {
     case 'cursor': {
-      const position = await cx.kernel.positions.get(`${t.cursors}/${given.label}`, cx.call)
+      const stranger = cx.subject.type !== 'user' || t.subscriber !== undefined
+      const room = () => cx.kernel.room.need(stranger ? 'strangers' : 'cursors', 'new cursors')
+      const position = await cx.kernel.positions.open(cursorOf(t, given)!, room, cx.call)
       return position ? { at: 'position', position } : { at: 'earliest' }
     }
     case 'position':

@@ -68,6 +68,8 @@ export class Peers {
     const seen = who.key ? [{ ...who.key, seen: iso(clock.now()) }] : []
     const known = resources.get('Peer', who.principal)
     if (!known) {
+      // Who is not remembered is a stranger again the next time: no reason to let nobody in.
+      if (!(await this.#k.room.for('strangers'))) return
       if (resources.count('Peer') >= MOST_STRANGERS) await this.#forgetOne(c)
       const status = { conditions: [], ...(who.level ? { level: who.level } : {}), keys: seen, address }
       await resources

@@ -14,7 +14,6 @@ import { type Tracked, Tracking } from './tracking.js'
 import { checkKnown, isTombstone, type Known, sameWish, specOf, stale, type Wish } from './wish.js'
 
 const TOMBSTONES_UNKNOWN = 1000
-const STRANGERS_SHARE = 0.8
 
 /** P of federation.md: what others subscribe to here. The controller in subscriber-controller.ts does the work. */
 export class Provider {
@@ -62,6 +61,7 @@ export class Provider {
     const flow = await this.#authorise(w)
     const c = { signal }
     if (flow === null) {
+      await this.#admit(w)
       await openRequest(this.#k, w, c)
       return null
     }
@@ -75,7 +75,7 @@ export class Provider {
     if (!known) return
     checkKnown(known, w)
     if (known.spec.generation === w.generation && known.spec.desired !== 'stop') throw stale(known)
-    const c = { signal }
+    const c = { signal, reserve: true }
     await this.#k.resources.update(
       'Subscriber',
       w.id,
@@ -95,10 +95,9 @@ export class Provider {
   /** UNSUBSCRIBE of an agent: final, whatever the generation; of an unknown ID a short tombstone (rule 5). */
   async end(w: { peer: string; flow: string; id: string }, signal: AbortSignal): Promise<void> {
     const known = this.#k.resources.get('Subscriber', w.id)
-    const c = { signal }
-    if (!known) return this.#endUnknown(w, c)
+    if (!known) return this.#endUnknown(w, { signal })
     if (known.spec.peer !== w.peer) throw fnapError('CONFLICT', 'this ID belongs to another domain')
-    if (!isTombstone(known)) await this.#condemn(known, 'gone', { by: w.peer, reason: 'unsubscribed' }, c)
+    if (!isTombstone(known)) await this.#condemn(known, 'gone', { by: w.peer, reason: 'unsubscribed' }, signal)
     await this.#untilCut(w.id, signal)
   }
 
@@ -109,7 +108,7 @@ export class Provider {
     signal: AbortSignal,
     how: 'revoked' | 'gone' = 'revoked',
   ): Promise<void> {
-    if (!isTombstone(s)) await this.#condemn(s, how, cause, { signal })
+    if (!isTombstone(s)) await this.#condemn(s, how, cause, signal)
     await this.#untilCut(s.name, signal)
   }
 
@@ -155,7 +154,7 @@ export class Provider {
       'Subscriber',
       id,
       s => (isTombstone(s) ? undefined : { status: { ...s.status, leaseUntil } }),
-      c,
+      { ...c, reserve: true },
     )
   }
 
@@ -191,7 +190,8 @@ export class Provider {
     const { resources } = this.#k
     const phase = { phase: 'preparing' as const, ...(w.level === undefined ? {} : { level: w.level }) }
     if (!known) {
-      await this.#room(w)
+      await this.#admit(w)
+      await this.#quotas(w)
       const status = { conditions: [], ...phase }
       try {
         await resources.create({ kind: 'Subscriber', name: w.id, spec: specOf(w), finalizers: [], status }, c)
@@ -214,6 +214,7 @@ export class Provider {
     } as const
     if (w.rotate && w.generation > known.spec.generation)
       await this.#k.issued.rotate(scope, this.#k.periods.rotation * 1000, c)
+    // What stands already may be renewed however full the store is: it gets no bigger by that.
     await resources.update(
       'Subscriber',
       w.id,
@@ -227,11 +228,13 @@ export class Provider {
     await this.#extend(w.id, c)
   }
 
-  /** Strangers' writes stop while there is still room for the owner's revoke (hardening H9). */
-  async #room(w: Wish): Promise<void> {
+  /** Strangers' writes stop while there is still room for the owner's (hardening H9). @throws QUOTA */
+  async #admit(w: Pick<Wish, 'peer'>): Promise<void> {
+    if (!this.#k.config.domains.includes(w.peer)) await this.#k.room.need('strangers', 'new subscribers')
+  }
+
+  async #quotas(w: Wish): Promise<void> {
     if (this.#k.config.domains.includes(w.peer)) return
-    const { used, limit } = await this.#k.store.usage({ signal: AbortSignal.timeout(5000) })
-    if (used > limit * STRANGERS_SHARE) throw slowDown('QUOTA', 900, 'this agent has no room for new subscribers')
     const quota = this.#k.resources.get('Peer', w.peer)?.spec.quota?.subscriptions
     const held = this.#k.resources.by('Subscriber', 'peer', w.peer).filter(s => !isTombstone(s)).length
     if (quota !== undefined && held >= quota) throw slowDown('QUOTA', 900, 'the quota of your domain is used up')
@@ -257,13 +260,18 @@ export class Provider {
     return replyOf(this.#k, ready.s)
   }
 
-  async #condemn(s: Known, desired: 'revoked' | 'gone', cause: { by: string; reason: string }, c: Call): Promise<void> {
+  async #condemn(
+    s: Known,
+    desired: 'revoked' | 'gone',
+    cause: { by: string; reason: string },
+    signal: AbortSignal,
+  ): Promise<void> {
     const at = iso(this.#k.clock.now())
     await this.#k.resources.update(
       'Subscriber',
       s.name,
       now => (isTombstone(now) ? undefined : { spec: { ...now.spec, desired, cause: { ...cause, at } } }),
-      c,
+      { signal, reserve: true },
     )
   }
 
@@ -279,6 +287,7 @@ export class Provider {
 
   async #endUnknown(w: { peer: string; flow: string; id: string }, c: Call): Promise<void> {
     const { resources, clock, periods } = this.#k
+    await this.#admit(w)
     const held = resources.by('Subscriber', 'peer', w.peer).filter(s => s.spec.generation === 0)
     if (held.length >= TOMBSTONES_UNKNOWN) throw slowDown('QUOTA', 900, 'too many unknown IDs of your domain')
     const now = clock.now()

@@ -12,7 +12,7 @@ import { isTombstone, type Known } from './wish.js'
 export async function reconcileSubscriber(k: Kernel, id: string, signal: AbortSignal): Promise<number | undefined> {
   const s = k.resources.get('Subscriber', id)
   if (!s) return undefined
-  const c = { signal }
+  const c = { signal, reserve: true }
   if (isTombstone(s)) return cut(k, s, c)
   const flow = k.resources.get('Flow', s.spec.flow)
   if (!flow || flow.deleting !== undefined) return condemn(k, s, 'gone', 'the flow was deleted', c)
@@ -121,7 +121,7 @@ async function cut(k: Kernel, s: Known, c: Call): Promise<number | undefined> {
     await k.registrar.forget(`${s.spec.id}.${s.spec.flow}`, c)
     done('names')
   }
-  await k.positions.delete(s.uid, c)
+  await k.positions.forget(s.uid, c)
   step('subscriber.cut-position')
   const request = k.resources.get('Request', s.name)
   if (request && request.spec.decision === undefined) await k.resources.delete('Request', s.name, c)

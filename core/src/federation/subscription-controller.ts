@@ -13,7 +13,7 @@ import { keyOf, type Mine } from './subscriptions.js'
 export async function reconcileSubscription(k: Kernel, id: string, signal: AbortSignal): Promise<number | undefined> {
   const s = k.resources.get('Subscription', id)
   if (!s) return undefined
-  const c = { signal }
+  const c = { signal, reserve: true }
   if (s.deleting !== undefined) return teardown(k, s, c)
   if (s.status.phase === 'revoked') return stopMoving(k, s, c)
   if (s.status.phase === 'failed' && !k.subscriptions.takeDue(id)) return undefined

@@ -6,7 +6,7 @@ export async function reconcileGrant(k: Kernel, name: string, signal: AbortSigna
   if (g?.spec.expires === undefined) return undefined
   const left = Date.parse(g.spec.expires) - k.clock.now()
   if (left > 0) return left
-  const c = { signal }
+  const c = { signal, reserve: true }
   await k.resources.delete('Grant', name, c, g.uid)
   await k.queue.park(`Grant/${name}`, enforceOn(k, g.spec.on, 'the grant has expired', c))
   return undefined

@@ -15,7 +15,7 @@ type F = Resource<'Flow'>
 export async function reconcileFlow(k: Kernel, name: string, signal: AbortSignal): Promise<number | undefined> {
   const f = k.resources.get('Flow', name)
   if (!f) return undefined
-  const c = { signal }
+  const c = { signal, reserve: true }
   const broker = k.brokers.of(f)
   if (f.deleting !== undefined) return remove(k, f, broker, c)
   if (isTrue(f.status, 'Ready', f.generation)) return undefined

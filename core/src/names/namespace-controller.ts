@@ -7,7 +7,7 @@ import { domainOf } from './names.js'
 export async function reconcileNamespace(k: Kernel, name: string, signal: AbortSignal): Promise<undefined> {
   const n = k.resources.get('Namespace', name)
   if (!n) return undefined
-  const c = { signal }
+  const c = { signal, reserve: true }
   const domain = domainOf(k.config.domains, name)
   if (n.deleting !== undefined) {
     if (k.resources.by('Flow', 'namespace', name).length > 0) return undefined

@@ -177,7 +177,7 @@ export class Processors {
   async reconcile(id: string, signal: AbortSignal): Promise<number | undefined> {
     const p = this.#k.resources.get('Processor', id)
     if (!p) return undefined
-    const c = { signal }
+    const c = { signal, reserve: true }
     const runtime = this.#runtimes.get(p.spec.runtime)
     if (p.deleting !== undefined || p.spec.desired === 'stop') return this.#end(p, runtime, c)
     if (!allowed(this.#k, p))

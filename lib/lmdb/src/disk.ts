@@ -23,7 +23,7 @@ interface Job {
 
 const GROUP_JOBS = 4096
 const GROUP_BYTES = 16 << 20
-/** Pages that copy-on-write needs above what the tables hold. */
+/** Room above the limit: pages that copy-on-write needs, and jobs that must always be possible. */
 const HEADROOM = 1.25
 /** Left free on the disk, for LMDB writes new pages even to delete. */
 const RESERVE = 1 << 20

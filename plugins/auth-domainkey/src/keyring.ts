@@ -167,7 +167,9 @@ export class KeyRing {
     for (let tries = 0; ; tries++) {
       const keys = change(this.#alive())
       try {
-        await this.#ctx.state.put(STATE, Buffer.from(JSON.stringify(keys)), { ifRevision: this.#revision }, c)
+        const value = Buffer.from(JSON.stringify(keys))
+        // The operator's few keys: rotated and revoked on a full store too.
+        await this.#ctx.state.put(STATE, value, { ifRevision: this.#revision }, { ...c, reserve: true })
         return await this.#load(c)
       } catch (e) {
         if (!isFna(e, 'FNA_ERR_CONFLICT') || tries >= 5) throw e

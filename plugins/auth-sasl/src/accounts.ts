@@ -94,7 +94,8 @@ export class Accounts {
   async change(principal: string, change: Partial<Pick<Account, 'record' | 'disabled'>>, c: Call): Promise<void> {
     const entry = await this.#need(principal, c)
     const value = encode({ ...decode(principal, entry), ...change })
-    await this.#ctx.state.put(PREFIX + principal, value, { ifRevision: entry.revision }, c)
+    // To disable an account, or to give it another password, must be possible on a full store too.
+    await this.#ctx.state.put(PREFIX + principal, value, { ifRevision: entry.revision }, { ...c, reserve: true })
   }
 
   /** @throws FNA_ERR_NOTFOUND */

@@ -75,7 +75,7 @@ export class Journal {
   async #foldWaiting(): Promise<void> {
     for (let entry = this.#waiting[0]; entry; entry = this.#waiting[0]) {
       try {
-        await this.#fold(entry, { signal: this.#ctx.signal })
+        await this.#fold(entry, { signal: this.#ctx.signal, reserve: true })
       } catch (e) {
         this.#ctx.log.warn({ generation: entry.generation, error: (e as Error).message }, 'a DNS journal entry waits')
         return

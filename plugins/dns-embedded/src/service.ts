@@ -47,7 +47,7 @@ export class EmbeddedDns implements DnsService {
   static async open(ctx: Ctx, o: DnsEmbeddedOptions): Promise<EmbeddedDns> {
     const at = parseHostPort(o.listen ?? DEFAULT_LISTEN, 'listen')
     const data = new Data()
-    const journal = await Journal.open(ctx, set => data.set(set.owner, set.records), { signal: ctx.signal })
+    const journal = await Journal.open(ctx, set => data.set(set.owner, set.records), { signal: ctx.signal, reserve: true })
     const dns = new EmbeddedDns(ctx, o, data, journal)
     dns.#responder = new Responder({
       zones: dns.zones,
@@ -110,7 +110,9 @@ export class EmbeddedDns implements DnsService {
       try {
         const merged = new Map(batch.flatMap(w => w.changes.map(set => [set.owner, set] as const)))
         const changes = [...merged.values()]
-        const generation = String(await this.#journal.commit(changes, { signal: this.#ctx.signal }))
+        // Names follow what the kernel keeps, which is bounded there: on a full store too they must come and go.
+        const call = { signal: this.#ctx.signal, reserve: true }
+        const generation = String(await this.#journal.commit(changes, call))
         for (const { owner, records } of changes) this.#data.set(owner, records)
         for (const w of batch) w.resolve({ generation })
       } catch (e) {

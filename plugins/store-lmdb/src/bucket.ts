@@ -35,12 +35,14 @@ export function bucket(disk: Disk, name: string, open: () => void): KeyValue {
       const revision = randomBytes(REVISION)
       // A copy: the caller may reuse its bytes while the commit waits.
       const bytes = Buffer.concat([revision, value])
+      // A value that is written over takes no room that it did not have: on a full store too.
+      const more = bytes.length > (table.get(keyOf(name, key))?.length ?? 0)
       await disk.commit(
         put => {
           expect(key, opt.ifRevision)
           put(table, keyOf(name, key), bytes)
         },
-        { grows: bytes.length, signal: c.signal },
+        { grows: more && !c.reserve ? bytes.length : 0, signal: c.signal },
       )
       return revision.toString('hex')
     },

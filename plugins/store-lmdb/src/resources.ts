@@ -130,7 +130,11 @@ export class Resources {
   }
 
   private run<T extends Written | string>(work: (put: Put) => T, grows: number, c: Call): Promise<T> {
-    return this.disk.commit(work, { grows, signal: c.signal, done: w => typeof w !== 'string' && this.settle(w) })
+    return this.disk.commit(work, {
+      grows: c.reserve ? 0 : grows,
+      signal: c.signal,
+      done: w => typeof w !== 'string' && this.settle(w),
+    })
   }
 
   private settle({ type, seq, resource, before }: Written): void {

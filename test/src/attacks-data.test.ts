@@ -1,0 +1,169 @@
+import { type Config, flattenPlugins } from '@fnaa/core'
+import { formatCommand } from '@fnaa/protocol'
+import t from 'tap'
+import storeLmdb from '../../plugins/store-lmdb/dist/index.js'
+import { type Client, pair, places, single, TestAgent } from './support/agents.js'
+import { DAY, TurnableClock } from './support/clock.js'
+import { Raw } from './support/raw.js'
+
+const FLOW = 'time.flows.unix.test'
+const soon = () => ({ signal: AbortSignal.timeout(20_000) })
+
+/** The config with a store of this many bytes. */
+const small = (mapSize: number) => (config: Config) => ({
+  ...config,
+  plugins: flattenPlugins(config.plugins).map(p => (p.id === 'store-lmdb' ? storeLmdb({ mapSize }) : p)),
+})
+
+/** Puts into the store up to this share of its limit; 1: until not even a small value fits. */
+async function fill(a: TestAgent, share: number): Promise<void> {
+  const bucket = a.kernel.store.bucket('plugin:filler')
+  let size = 8000
+  for (let i = 0; size > 10; i++) {
+    const { used, limit } = await a.kernel.store.usage(soon())
+    if (share < 1 && used > limit * share) return
+    try {
+      await bucket.put(`${share}/${i}`, new Uint8Array(size), {}, soon())
+    } catch (e) {
+      if ((e as { code?: string }).code !== 'FNA_ERR_FULL') throw e
+      size /= 2
+    }
+  }
+}
+
+/** Reads one event with a cursor, and says something, which moves the cursor. */
+async function readOne(user: Client, label: string): Promise<unknown[]> {
+  const data = await user.read(FLOW, { from: { at: 'cursor', label }, max: 1 })
+  await user.ok('NOOP')
+  return data
+}
+
+t.test('anonymous readers keep no cursors', async t => {
+  const a = await single(t)
+  const user = await a.login(t)
+  await user.ok(`CREATE FLOW ${FLOW} VISIBILITY public`)
+  await user.write(FLOW, 'one')
+  const anyone = await Raw.open(t, a.port)
+  await anyone.line()
+  await anyone.say('AUTHENTICATE ANONYMOUS eA==')
+  for (const format of ['JSON', 'BATCH']) {
+    const [reply] = await anyone.say(`READ FLOW ${FLOW} FROM CURSOR mine FORMAT ${format}`)
+    t.match(reply, /^403 DENIED FROM CURSOR: .*earliest, latest or a time/, format)
+  }
+  t.equal((await anyone.say(`READ FLOW ${FLOW} FROM earliest`, 3))[2], '220 OK', 'and may read')
+})
+
+t.test('one reader has so many cursors and no more; unused ones are forgotten', async t => {
+  const clock = new TurnableClock()
+  const a = await single(t, { clock, change: c => ({ ...c, limits: { cursors: 3, cursorDays: 3 } }) })
+  let user = await a.login(t)
+  await user.ok(`CREATE FLOW ${FLOW}`)
+  await user.write(FLOW, 'one', 'two', 'three')
+  for (const label of ['a', 'b', 'c']) t.strictSame(await readOne(user, label), ['one'], label)
+  await a.kernel.positions.flush()
+  t.match(await user.say(`READ FLOW ${FLOW} FROM CURSOR d`), { code: 429, symbol: 'QUOTA' })
+  t.match(await user.say(`READ FLOW ${FLOW} FROM CURSOR d`), { text: /^900 .*you have 3 cursors/ }, 'the text says why')
+  t.strictSame(await readOne(user, 'a'), ['two'], 'those that there are go on')
+  clock.turn(2 * DAY)
+  t.strictSame(await readOne(await a.login(t), 'a'), ['three'])
+  await a.kernel.positions.flush()
+  clock.turn(2 * DAY)
+  await a.kernel.positions.expire(soon())
+  user = await a.login(t)
+  t.strictSame(await readOne(user, 'd'), ['one'], 'the two that nobody used made room')
+  t.strictSame(await user.read(FLOW, { from: { at: 'cursor', label: 'a' } }), [], 'the used one stands')
+  t.strictSame(await user.read(FLOW, { from: { at: 'cursor', label: 'b' }, max: 1 }), ['one'], 'b begins anew')
+})
+
+t.test('cursors made at once are counted too', async t => {
+  const a = await single(t, { change: c => ({ ...c, limits: { cursors: 3 } }) })
+  const { positions } = a.kernel
+  for (let i = 0; i < 20; i++) positions.move({ owner: 'u@unix.test', key: `u@unix.test/f/${i}` }, 'e', '0', '1')
+  await positions.flush()
+  const stored = await a.kernel.store.bucket('cursors').list('at/u@unix.test/', { limit: 100 }, soon())
+  t.equal(stored.length, 3)
+})
+
+t.test('H9 a store that is getting full: strangers stop, owners go on', async t => {
+  const { a, b } = await pair(t, { change: small(1 << 20) })
+  const owner = await a.login(t)
+  await owner.ok(`CREATE FLOW ${FLOW} REQUESTS yes`)
+  const place = await b.kernel.peers.find('unix.test', soon(), true)
+  const ask = async (line: string) => {
+    const { code, symbol } = (await b.kernel.peers.request(place, line, soon())) as { code: number; symbol?: string }
+    return `${code} ${symbol ?? 'OK'}`
+  }
+  const id = (c: string) => c.repeat(26)
+  const wish = (c: string) =>
+    formatCommand('SUBSCRIBE', { flow: FLOW }, { id: id(c), gen: 1, accept: ['fnap'], for: 'x@emiliano.test' })
+  const end = (c: string) => formatCommand('UNSUBSCRIBE', { flow: FLOW }, { id: id(c), gen: 1 })
+  t.equal(await ask(wish('a')), '220 OK', 'while there is room: a request')
+  t.equal(await ask(end('b')), '220 OK', 'a tombstone')
+  await fill(a, 0.81)
+  t.equal(await ask(wish('c')), '429 QUOTA', 'a request')
+  t.equal(await ask(end('d')), '429 QUOTA', 'a tombstone')
+  await owner.ok(`GRANT read,subscribe ON FLOW ${FLOW} TO x@emiliano.test`)
+  t.equal(await ask(wish('e')), '429 QUOTA', 'a subscriber')
+  await owner.ok(`GRANT read ON FLOW ${FLOW} TO emiliano.test`)
+  t.equal(await ask(`READ FLOW ${FLOW} FROM CURSOR x`), '429 QUOTA', 'a cursor')
+  const before = a.kernel.resources.count('Peer')
+  await a.kernel.peers.met({ type: 'domain', principal: 'other.test' }, '127.0.0.1')
+  t.equal(a.kernel.resources.count('Peer'), before, 'a peer is not remembered')
+  await owner.ok('CREATE FLOW other.flows.unix.test')
+})
+
+t.test('H9 a full store: an owner can take everything away, and the agent starts again', async t => {
+  const [w] = await places(t, ['unix.test'])
+  const options = { change: small(1 << 20) }
+  let a = await new TestAgent(w!, options).start()
+  t.teardown(() => a.close())
+  for (const name of ['eve', 'bob', 'joe']) await a.addUser(name, name)
+  const owner = await a.login(t)
+  for (const n of [1, 2, 3, 4]) await owner.ok(`CREATE FLOW f${n}.flows.unix.test`)
+  await owner.ok('UPDATE FLOW f3.flows.unix.test VISIBILITY public')
+  await owner.ok('UPDATE FLOW f4.flows.unix.test REQUESTS yes VISIBILITY listed')
+  for (const n of [1, 2]) await owner.ok(`GRANT read,subscribe ON FLOW f${n}.flows.unix.test TO eve@unix.test`)
+  const eve = await a.login(t, 'eve', 'eve')
+  for (const n of [1, 2, 3]) await eve.ok(`SUBSCRIBE f${n}.flows.unix.test LOCAL l${n}.eve.example`)
+  const { id } = await eve.ok('SUBSCRIBE f4.flows.unix.test LOCAL l4.eve.example')
+  await fill(a, 1)
+  t.match(await owner.say('CREATE FLOW more.flows.unix.test'), { code: 503, symbol: 'UNAVAILABLE' }, 'it is full')
+  const cut = async (line: string) => t.equal((await owner.say(line)).code, 220, line)
+  await cut('REVOKE read,subscribe ON FLOW f1.flows.unix.test FROM eve@unix.test')
+  await cut('REMOVE SUBSCRIBER f3.flows.unix.test eve@unix.test')
+  await cut(`DENY ${id} REASON "no room"`)
+  await a.close()
+  a = await new TestAgent(w!, options).start()
+  const again = await a.login(t)
+  t.equal((await again.say('DELETE FLOW f2.flows.unix.test')).code, 220, 'DELETE FLOW after a restart')
+  t.equal((await again.say('CREATE FLOW more.flows.unix.test')).code, 503, 'it is full still')
+  t.match((await again.ok('GET SUBSCRIBERS f3.flows.unix.test')).lines, [/phase=revoked/], 'what was cut stays cut')
+})
+
+t.test('a stored position that the broker does not know hides no other subscriber', async t => {
+  const a = await single(t)
+  const user = await a.login(t)
+  await user.ok(`CREATE FLOW ${FLOW}`)
+  for (const local of ['one.b.example', 'two.b.example']) await user.ok(`SUBSCRIBE ${FLOW} LOCAL ${local}`)
+  const [first] = a.kernel.resources.by('Subscriber', 'flow', FLOW)
+  const { epoch } = a.kernel.resources.get('Flow', FLOW)!.status
+  for (const stored of [`{"epoch":"${epoch}","shards":{"0":"garbage"}}`, '{"epoch":']) {
+    // Paused, so that its processor's next acknowledgement does not mend it.
+    for (const local of ['one.b.example', 'two.b.example']) await user.ok(`PAUSE FLOW ${local}`)
+    await a.kernel.positions.flush()
+    await a.kernel.store.bucket('cursors').put(`at/${first!.uid}`, Buffer.from(stored), {}, soon())
+    const { lines } = await user.ok(`GET SUBSCRIBERS ${FLOW}`)
+    t.equal(lines.length, 2, stored)
+    t.equal(lines.filter(l => l.includes('lag-events=0')).length, 1, "the other one's lag is shown")
+  }
+})
+
+t.test('a client that names a cursor which is none is told so', async t => {
+  const a = await single(t)
+  const user = await a.login(t)
+  await user.ok(`CREATE FLOW ${FLOW}`)
+  const epoch = a.kernel.resources.get('Flow', FLOW)!.status.epoch!
+  const stream = await user.connection.stream(`READ FLOW ${FLOW} FROM POSITION FORMAT BATCH`)
+  await stream.send({ type: 'P', position: { epoch, shards: { 0: 'garbage' } } })
+  for await (const frame of stream) t.match(frame, { type: 'E', code: 400, symbol: 'BADVALUE' })
+})
