@@ -10,6 +10,8 @@ export interface AgentEntry {
   readonly fqdn: string
   /** `host:port`; absent, DNS says it. */
   readonly address?: string
+  /** `address[:port]` of the DNS server that knows it; goes before that of the config. */
+  readonly nameserver?: string
   readonly username?: string
   readonly password?: string
   /** Stands before a source's name where SUBSCRIBE gets no LOCAL. */
@@ -124,6 +126,7 @@ function agentEntry(entry: Record<string, unknown>, at: number, file: string): A
     fqdn,
     ...pick({
       address: text_(entry['address']),
+      nameserver: text_(entry['nameserver']),
       username: text_(entry['username']),
       password: text_(entry['password']),
       prefix: text_(entry['prefix']),

@@ -7,12 +7,16 @@ export interface StoredAgent {
   readonly name: string
   readonly fqdn: string
   readonly address?: string
+  readonly nameserver?: string
+  /** Absolute path. */
+  readonly ca?: string
+  readonly tls?: 'required' | 'implicit'
   readonly username: string
   readonly password: string
 }
 
 /**
- * Puts an agent into a config, or its user and password into the entry that is there. Comments and all else stay. The
+ * Puts an agent into a config, or what is new of it into the entry that is there. Comments and all else stay. The
  * file is for its owner alone (0600), and is replaced whole, so that a crash leaves the old one.
  */
 export async function storeAgent(file: string, agent: StoredAgent): Promise<void> {
@@ -24,10 +28,14 @@ export async function storeAgent(file: string, agent: StoredAgent): Promise<void
   const agents = document.get('agents') as {
     items: { get(key: string): unknown; set(key: string, value: unknown): void }[]
   }
-  const entry = agents.items.find(item => item.get('fqdn') === agent.fqdn || item.get('name') === agent.name)
+  const same = (item: { get(key: string): unknown }) =>
+    item.get('name') === agent.name ||
+    // Several agents may live at one IP address, each at a port of its own.
+    (item.get('fqdn') === agent.fqdn &&
+      (item.get('address') ?? agent.address) === (agent.address ?? item.get('address')))
+  const entry = agents.items.find(same)
   if (entry) {
-    entry.set('username', agent.username)
-    entry.set('password', agent.password)
+    for (const [key, value] of Object.entries(agent)) if (key !== 'name' && key !== 'fqdn') entry.set(key, value)
   } else agents.items.push(document.createNode(agent) as never)
   replace(file, document.toString())
 }

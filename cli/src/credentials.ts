@@ -36,7 +36,10 @@ async function storedFor(cx: Context, located: Located) {
   if (cx.config.file === file) return undefined
   try {
     const { agents } = await loadConfig(file, '/', cx.env)
-    return agents.find(a => a.fqdn === (located.entry?.fqdn ?? located.fqdn))
+    const { fqdn, address } = located.entry ?? { fqdn: located.fqdn, address: undefined }
+    return agents.find(
+      a => a.fqdn === fqdn && (a.name === located.name || (a.address ?? address) === (address ?? a.address)),
+    )
   } catch {
     return undefined
   }

@@ -82,6 +82,10 @@ export interface Whereabouts {
   readonly verb?: string
   /** The flow or namespace of the command. */
   readonly name?: string
+  /** The name is of another organisation than the agent's: set, with the namespace of the agent's where it is known. */
+  readonly foreign?: { readonly namespace?: string }
+  /** The subscription that a reply names. */
+  readonly id?: string
   /** How the agent is chosen on the command line: ` --agent fnaa-unix`. */
   readonly agent?: string
 }
@@ -115,7 +119,9 @@ function ofReply(e: ReplyError, at: Whereabouts): CliError {
     })
   }
   const sentence = retryAfter === undefined ? text : text.replace(/^\d+ +/, '')
-  const hint = hintFor(symbol, at, retryAfter)
+  // 504 TIMEOUT of a subscription begins with its id.
+  const id = symbol === 'TIMEOUT' && at.verb === 'SUBSCRIBE' ? /^[a-z2-7]{26}(?= )/.exec(text)?.[0] : undefined
+  const hint = hintFor(symbol, id === undefined ? at : { ...at, id }, retryAfter)
   return new CliError(sentence || 'the agent refused', exit, {
     reply,
     ...(hint === undefined ? {} : { hint }),
@@ -138,7 +144,7 @@ function hintFor(symbol: string | undefined, at: Whereabouts, retryAfter: number
     case 'NOTEMPTY':
       return `fnua${agent} get flows ${at.name ?? ''}`.trim()
     case 'NOTFOUND':
-      return listFor(at.verb, agent)
+      return foreignFor(at, agent) ?? listFor(at.verb, agent)
     case 'AMBIGUOUS':
       return `fnua${agent} get subscriptions`
     case 'UNKNOWNCOMMAND':
@@ -149,7 +155,9 @@ function hintFor(symbol: string | undefined, at: Whereabouts, retryAfter: number
     case 'BADNAME':
       return helpFor(at.verb ?? '')
     case 'TIMEOUT':
-      return 'the same command again: it joins the work, which goes on'
+      return at.id === undefined
+        ? 'the same command again: it joins the work, which goes on'
+        : `fnua${agent} describe subscription ${at.id}, or the same command again: it joins the work, which goes on`
     case 'BUSY':
     case 'CLOSING':
     case 'INTERNAL':
@@ -161,6 +169,17 @@ function hintFor(symbol: string | undefined, at: Whereabouts, retryAfter: number
     default:
       return undefined
   }
+}
+
+/** A stranger's flow is read by way of a local one. */
+function foreignFor(at: Whereabouts, agent: string): string | undefined {
+  if (!at.foreign || at.name === undefined) return undefined
+  if (at.verb !== 'READ FLOW') return undefined
+  const local =
+    at.foreign.namespace === undefined
+      ? ''
+      : ` --local ${at.name.slice(0, at.name.indexOf('.'))}.${at.foreign.namespace}`
+  return `subscribe first: fnua${agent} subscribe ${at.name}${local}`
 }
 
 function listFor(verb: string | undefined, agent: string): string {

@@ -1,8 +1,17 @@
 import { getServers } from 'node:dns'
 import { isIP } from 'node:net'
-import { type Call, findAgent, findAgentByHost, findNamespace, type Place, Resolver } from '@fnaa/client'
+import {
+  type Call,
+  findAgent,
+  findAgentByHost,
+  findNamespace,
+  type Place,
+  Resolver,
+  type ResolveStep,
+} from '@fnaa/client'
 import type { AgentEntry, ConfigFile } from './config-file.js'
 import type { Debug } from './debug.js'
+import { DnsFailure } from './dns-failure.js'
 import { CliError, EXIT, usage } from './errors.js'
 import { parseHostPort, type Selection } from './select-agent.js'
 import type { Settings } from './settings.js'
@@ -29,6 +38,7 @@ export class Locator {
   readonly #config: ConfigFile
   readonly #debug: Debug
   readonly #call: Call
+  readonly #failure = new DnsFailure()
   #resolver: Resolver | null = null
 
   constructor(settings: Settings, config: ConfigFile, debug: Debug, call: Call) {
@@ -45,7 +55,10 @@ export class Locator {
       const { host, port } = selection
       this.#debug.say(`Agent selected: ${host}`)
       const found = port === undefined && isIP(host) === 0 ? await this.#byHost(host) : await this.#at(host, port)
-      return { name: port === undefined ? host : `${host}:${port}`, fqdn: host, implicit: false, ...found }
+      const bare = host.includes(':') ? `[${host}]` : host
+      return { name: port === undefined ? host : `${bare}:${port}`, fqdn: host, implicit: false, ...found }
+    } catch (e) {
+      throw this.#failure.explain(e)
     } finally {
       this.#resolver?.close()
     }
@@ -56,14 +69,14 @@ export class Locator {
     const base = { name: entry.name, fqdn: entry.fqdn, entry, implicit: entry.tls === 'implicit' }
     if (entry.address !== undefined && !this.#settings.nameserverGiven) {
       const { host, port } = parseHostPort(entry.address)
-      return { ...base, ...(await this.#at(host, port)) }
+      return { ...base, ...(await this.#at(host, port, entry.nameserver)) }
     }
-    return { ...base, ...(await this.#byHost(entry.fqdn)) }
+    return { ...base, ...(await this.#byHost(entry.fqdn, entry.nameserver)) }
   }
 
   /** SRV at the agent's own name, then the addresses of its target. */
-  async #byHost(fqdn: string): Promise<{ addresses: readonly string[]; port: number }> {
-    const { resolver, server } = this.#ask()
+  async #byHost(fqdn: string, known?: string): Promise<{ addresses: readonly string[]; port: number }> {
+    const { resolver, server } = this.#ask(known)
     this.#debug.say(`Resolving FNAA FQDN ${fqdn}`)
     this.#debug.say(`Starting FQDN resolution with ${server}`)
     let place: Place | undefined
@@ -97,14 +110,18 @@ export class Locator {
     return { name: entry?.name ?? place.host, fqdn: domain, addresses, port: place.port, implicit: tls, ...known }
   }
 
-  async #at(host: string, port = DEFAULT_PORT): Promise<{ addresses: readonly string[]; port: number }> {
+  async #at(
+    host: string,
+    port = DEFAULT_PORT,
+    known?: string,
+  ): Promise<{ addresses: readonly string[]; port: number }> {
     if (isIP(host) !== 0) return { addresses: [host], port }
     if (host === 'localhost') return { addresses: ['127.0.0.1', '::1'], port }
-    return { addresses: await this.#addresses(host), port }
+    return { addresses: await this.#addresses(host, known), port }
   }
 
-  async #addresses(host: string): Promise<readonly string[]> {
-    const { resolver } = this.#ask()
+  async #addresses(host: string, known?: string): Promise<readonly string[]> {
+    const { resolver } = this.#ask(known)
     for (const type of ['A', 'AAAA'] as const) {
       const { records } = await resolver.resolve(host, type, this.#call)
       const found = records.flatMap(r => ('address' in r ? [r.address] : []))
@@ -113,13 +130,26 @@ export class Locator {
     throw new CliError(`${host} has no address in DNS`, EXIT.unreachable, { hint: 'the same command with -d' })
   }
 
-  #ask(): { resolver: Resolver; server: string } {
-    const given = this.#settings.nameserver
+  /** @param known the name server of the agent's entry: it goes before the config's, the command line's before both */
+  #ask(known?: string): { resolver: Resolver; server: string } {
+    const { nameserver: set, nameserverGiven } = this.#settings
+    const given = nameserverGiven ? set : (known ?? set ?? onlyOne(this.#config))
     const servers = (given === undefined ? getServers() : [given]).map(nameserver)
     const server = servers[0]?.host ?? 'no server'
-    this.#resolver ??= new Resolver({ servers, trace: this.#debug.resolve })
+    this.#resolver ??= new Resolver({ servers, trace: step => this.#trace(step) })
     return { resolver: this.#resolver, server }
   }
+
+  #trace(step: ResolveStep): void {
+    this.#failure.see(step)
+    this.#debug.resolve(step)
+  }
+}
+
+/** The name server that every agent of the config is asked at, where there is but one. */
+function onlyOne(config: ConfigFile): string | undefined {
+  const all = new Set(config.agents.map(a => a.nameserver))
+  return all.size === 1 ? [...all][0] : undefined
 }
 
 function nameserver(text: string): { host: string; port: number } {

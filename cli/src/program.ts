@@ -1,6 +1,8 @@
 import { Command, Option } from 'commander'
+import { usage } from './errors.js'
 import type { Given } from './line.js'
 import { GLOBALS, OUTPUTS } from './settings.js'
+import { exitLine, TOPICS } from './topics.js'
 import { aliasesOf, COMMANDS, type CommandSpec, type OptionSpec } from './tree.js'
 import { VERSION } from './version.js'
 
@@ -47,6 +49,7 @@ export function buildProgram(run: Run): Command {
     .exitOverride()
     .showSuggestionAfterError()
     .configureHelp({ subcommandTerm: c => `${c.name()} ${c.usage().replace('[options]', '')}`.trim() })
+  program.addHelpText('after', topics)
   for (const o of GLOBALS) {
     const option = new Option(o.flags, o.help)
     program.addOption(o.key === 'output' ? option.choices([...OUTPUTS]) : option)
@@ -129,4 +132,24 @@ function addOwn(program: Command, name: string, operands: string, help: string, 
   command.exitOverride().action(async (words: string[]) => {
     await run({ kind: 'own', name, words }, command.optsWithGlobals())
   })
+}
+
+/** Help for a command by its words, for a topic, or for fnua. @throws CliError of usage */
+export function help(program: Command, words: readonly string[]): string {
+  const topic = words.length === 1 ? TOPICS.get(words[0] as string) : undefined
+  if (topic) return topic.text()
+  let command = program
+  for (const word of words) {
+    const next = command.commands.find(c => c.name() === word || c.aliases().includes(word))
+    if (!next) break
+    command = next
+  }
+  if (command === program && words.length > 0) throw usage(`there is no help for ${words.join(' ')}`)
+  return command.helpInformation() + (command === program ? topics() : '')
+}
+
+/** What stands below the list of commands. */
+function topics(): string {
+  const rows = [...TOPICS].map(([name, { summary }]) => `  ${name.padEnd(14)}${summary}`)
+  return `\nTopics of fnua help:\n${rows.join('\n')}\n\n${exitLine()}\n`
 }

@@ -1,10 +1,10 @@
 import { userConfig } from './config-file.js'
-import { storeAgent } from './config-write.js'
+import { type StoredAgent, storeAgent } from './config-write.js'
 import type { Context } from './context.js'
 import { CliError, EXIT, toCliError } from './errors.js'
-import { Locator } from './locate-agent.js'
-import { selectAgent } from './select-agent.js'
-import { Session } from './session.js'
+import { type Located, Locator } from './locate-agent.js'
+import { type Selection, selectAgent } from './select-agent.js'
+import { caFile, Session } from './session.js'
 import { firstLine } from './stdin.js'
 
 /** `fnua login`: asks for user and password, tries them at the agent, and keeps them in the user's config (0600). */
@@ -30,21 +30,33 @@ export async function runLogin(cx: Context): Promise<void> {
   }
   // A config that the command line names is the one to write to; a project's own, which may be shared, is not.
   const file = cx.configGiven ?? userConfig(cx.env)
-  const address =
-    located.entry?.address ??
-    (selection.how === 'host' && selection.port ? `${selection.host}:${selection.port}` : undefined)
-  await storeAgent(file, {
-    name: located.entry?.name ?? located.fqdn,
-    fqdn: located.entry?.fqdn ?? located.fqdn,
-    ...(address === undefined ? {} : { address }),
-    username: user,
-    password,
-  })
+  const way = wayBack(cx, selection, located)
+  await storeAgent(file, { ...way, username: user, password })
   await cx.out.write(`${who}\n`)
-  cx.note(`the password is kept in ${file}`)
+  const kept = ['user', 'password', ...Object.keys(way).filter(key => key !== 'name' && key !== 'fqdn')]
+  cx.note(`kept in ${file}: ${kept.join(', ')}`)
 }
 
-async function locate(cx: Context, selection: ReturnType<typeof selectAgent>) {
+/** All that the command line gave to find this agent and to trust it, so that the next one needs none of it. */
+function wayBack(cx: Context, selection: Selection, located: Located): Omit<StoredAgent, 'username' | 'password'> {
+  const { entry } = located
+  const { settings } = cx
+  const port = selection.how === 'host' ? selection.port : undefined
+  const address = entry?.address ?? (port === undefined ? undefined : located.name)
+  const nameserver = settings.nameserverGiven ? settings.nameserver : (entry?.nameserver ?? settings.nameserver)
+  const ca = caFile(cx, located)
+  const tls = settings.tls ? 'required' : entry?.tls
+  return {
+    name: located.name,
+    fqdn: located.fqdn,
+    ...(address === undefined ? {} : { address }),
+    ...(nameserver === undefined ? {} : { nameserver }),
+    ...(ca === undefined ? {} : { ca }),
+    ...(tls === undefined ? {} : { tls }),
+  }
+}
+
+async function locate(cx: Context, selection: Selection) {
   try {
     return await new Locator(cx.settings, cx.config, cx.debug, { signal: cx.interrupt }).locate(selection)
   } catch (e) {

@@ -4,7 +4,7 @@ import type { Context } from './context.js'
 import { toCliError, type Whereabouts } from './errors.js'
 import { type Given, type Request, requestOf } from './line.js'
 import { document, firstValue, isDocument, names, objectOf, rowsOf, table } from './output.js'
-import type { Names } from './select-agent.js'
+import { foreignTo, type Names } from './select-agent.js'
 import { Session } from './session.js'
 import { safe } from './text.js'
 import type { CommandSpec } from './tree.js'
@@ -35,7 +35,9 @@ export async function withSession<T>(
   let session: Session | undefined
   try {
     session = await Session.open(cx, where, opt)
-    at = { ...at, agent: session.flag }
+    const { entry } = session.located
+    const foreign = entry && where.name !== undefined ? foreignTo(entry, cx.config, where.name) : undefined
+    at = { ...at, agent: session.flag, ...(foreign === undefined ? {} : { foreign }) }
     return await work(session)
   } catch (e) {
     cx.interrupt.throwIfAborted()
@@ -111,7 +113,7 @@ export async function printPending(cx: Context, id: string): Promise<void> {
   const { output } = cx.settings
   if (isDocument(output)) await cx.out.write(await document({ subscription: id, phase: 'pending' }, output))
   else await cx.out.write(output === 'name' ? `${id}\n` : `${id} PENDING\n`)
-  cx.note(`the owner of the flow has been asked; fnua describe subscription ${id} shows what came of it`)
+  cx.note(`the owner of the flow has been asked; what came of it: ${cx.typed(`fnua describe subscription ${id}`)}`)
 }
 
 /** What is said of a command that was done: the verb's participle, where a flow was meant its name. */

@@ -4,9 +4,10 @@ import { loadConfig } from './config-file.js'
 import type { Context } from './context.js'
 import { Debug } from './debug.js'
 import { CliError, EXIT, Interrupted, OutputClosed, toCliError } from './errors.js'
+import { asTyped } from './hint.js'
 import { Out } from './out.js'
-import { buildProgram, type Task } from './program.js'
-import { settingsOf } from './settings.js'
+import { buildProgram, help, type Task } from './program.js'
+import { type GlobalFlags, settingsOf } from './settings.js'
 import { ask } from './terminal.js'
 import { safe } from './text.js'
 
@@ -22,26 +23,33 @@ export interface Process {
   readonly onInterrupt: (handler: () => void) => void
 }
 
+/** What an error is told by: the options that the parser has seen. */
+interface Asked {
+  readonly debug: boolean
+  readonly flags: GlobalFlags
+}
+
 /** Runs one command line. @returns the exit code; what is written may still be on its way */
 export async function runFnua(p: Process): Promise<number> {
   const out = new Out(p.stdout)
   p.stderr.on('error', () => undefined)
   const interrupt = new AbortController()
   p.onInterrupt(() => interrupt.abort(new Interrupted()))
-  let asked: { debug: boolean } = { debug: false }
+  let asked: Asked = { debug: false, flags: {} }
   const program = buildProgram(async (task, flags) => {
+    asked = { debug: flags['debug'] === true, flags }
     const cx = await contextOf(p, out, interrupt.signal, flags)
-    asked = cx.settings
+    asked = { ...asked, debug: cx.settings.debug }
     await perform(cx, task, program)
   })
   quiet(program, out)
   try {
-    if (p.argv.length === 0) await out.write(program.helpInformation())
+    if (p.argv.length === 0) await out.write(help(program, []))
     else await program.parseAsync(normalise(p.argv), { from: 'user' })
     await out.flush()
     return EXIT.ok
   } catch (e) {
-    return report(p, e instanceof CommanderError ? ofParser(e, program, p.argv) : e, asked.debug)
+    return report(p, e instanceof CommanderError ? ofParser(e, program, p.argv) : e, asked)
   } finally {
     p.stdin.destroy()
   }
@@ -77,6 +85,8 @@ async function contextOf(
     config,
     ...configGiven,
     env: p.env,
+    cwd: p.cwd,
+    typed: hint => asTyped(hint, flags, p),
     out,
     stdin: p.stdin,
     debug,
@@ -105,7 +115,7 @@ async function perform(cx: Context, task: Task, program: ReturnType<typeof build
 }
 
 /** Says what went wrong, in the one shape, on standard error. */
-function report(p: Process, e: unknown, debug: boolean): number {
+function report(p: Process, e: unknown, { debug, flags }: Asked): number {
   if (e instanceof OutputClosed) return EXIT.ok
   if (e instanceof Interrupted) return EXIT.interrupted
   if (e === null) return EXIT.ok
@@ -113,7 +123,7 @@ function report(p: Process, e: unknown, debug: boolean): number {
   const red = p.stderr.isTTY && !p.env['NO_COLOR'] && !p.argv.includes('--no-color')
   const word = red ? '\x1b[31merror:\x1b[0m' : 'error:'
   p.stderr.write(`${word} ${safe(error.message)}${error.reply ? ` (${safe(error.reply)})` : ''}\n`)
-  if (error.hint !== undefined) p.stderr.write(`try: ${safe(error.hint)}\n`)
+  if (error.hint !== undefined) p.stderr.write(`try: ${safe(asTyped(error.hint, flags, p))}\n`)
   if (debug && error.cause instanceof Error)
     p.stderr.write(`${safe(error.cause.stack ?? '').replaceAll('\\x0a', '\n')}\n`)
   return error.exit

@@ -62,6 +62,21 @@ function byDomain(config: ConfigFile, name: string): AgentEntry | undefined {
   return first && (!second || domain(second).length < domain(first).length) ? first : undefined
 }
 
+/**
+ * Does a name belong to another organisation than this agent's, as far as the config tells? With it the namespace of the
+ * agent in which a local flow would lie.
+ */
+export function foreignTo(
+  entry: AgentEntry,
+  config: ConfigFile,
+  name: string,
+): { readonly namespace?: string } | undefined {
+  const own = config.namespaces.filter(n => n.agent === entry.name)
+  if (own.some(n => isWithin(name, n.name)) || byDomain({ ...config, agents: [entry] }, name)) return undefined
+  const namespace = own[0]?.name
+  return namespace === undefined ? {} : { namespace }
+}
+
 function byName(given: string, config: ConfigFile): Selection {
   const entry =
     config.agents.find(a => a.name === given) ??

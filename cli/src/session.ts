@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs'
+import { resolve } from 'node:path'
 import {
   AddressGuard,
   anonymous,
@@ -194,8 +195,25 @@ async function connectTo(cx: Context, located: Located): Promise<FnapConnection>
   if (failure instanceof ReplyError) throw failure
   const cause = certificate(failure, located)
   if (cause instanceof CliError) throw cause
-  throw new CliError(`${located.name} cannot be reached: ${(failure as Error).message}`, EXIT.unreachable, {
-    hint: 'the same command with -d, which shows every step',
+  throw unreached(located, failure)
+}
+
+/** Why nobody answered, in words: nobody there, no way there, or silence. */
+function unreached(located: Located, failure: unknown): CliError {
+  const [host = ''] = located.addresses
+  const at = `${host.includes(':') ? `[${host}]` : host}:${located.port}`
+  const why = (failure as { cause?: { code?: string } } | undefined)?.cause?.code
+  const told: Readonly<Record<string, string>> = {
+    ECONNREFUSED: `no agent is running there: nothing listens at ${at}`,
+    EHOSTUNREACH: `there is no way to ${at}`,
+    ENETUNREACH: `there is no way to ${at}`,
+  }
+  const message = told[why ?? ''] ?? `${at}: ${(failure as Error).message}`
+  return new CliError(`${located.name} cannot be reached: ${message}`, EXIT.unreachable, {
+    hint:
+      why === 'ECONNREFUSED'
+        ? 'start the agent, or the same command with --agent HOST:PORT of one that runs'
+        : 'the same command with -d, which shows every step',
     cause: failure,
   })
 }
@@ -214,7 +232,7 @@ function certificate(e: unknown, located: Located): unknown {
 
 function secureOptions(cx: Context, located: Located): SecureOptions {
   const { insecure } = cx.settings
-  const file = cx.settings.ca ?? located.entry?.ca
+  const file = caFile(cx, located)
   if (insecure) cx.note(`warning: --insecure: whoever answers may not be ${located.fqdn}`)
   return {
     servername: located.fqdn,
@@ -222,6 +240,13 @@ function secureOptions(cx: Context, located: Located): SecureOptions {
     ...(file === undefined ? {} : { ca: readCa(file) }),
     ...(insecure ? { certificate: 'recorded' as const } : {}),
   }
+}
+
+/** The CA that is trusted beside the system's: absolute. */
+export const caFile = (cx: Context, located: Located): string | undefined => {
+  const { ca, caGiven } = cx.settings
+  const file = caGiven ? ca : (located.entry?.ca ?? ca)
+  return file === undefined ? undefined : resolve(cx.cwd, file)
 }
 
 function readCa(file: string): string {

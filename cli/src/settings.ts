@@ -72,6 +72,8 @@ export interface Settings {
   readonly password: string | undefined
   readonly passwordStdin: boolean
   readonly ca: string | undefined
+  /** The CA was named on the command line or in the environment: it goes before the agent's own of the config. */
+  readonly caGiven: boolean
   readonly tls: boolean
   readonly insecure: boolean
   readonly debug: boolean
@@ -111,6 +113,7 @@ export function settingsOf(flags: GlobalFlags, env: Env, config: ConfigFile): Se
     password: env['FNUA_PASSWORD'] || undefined,
     passwordStdin: on('passwordStdin'),
     ca: at('ca'),
+    caGiven: typeof flags['ca'] === 'string' || Boolean(env['FNUA_CA']),
     tls: on('tls'),
     insecure: on('insecure'),
     debug: on('debug'),

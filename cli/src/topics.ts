@@ -10,19 +10,24 @@ export const TOPICS: ReadonlyMap<string, { readonly summary: string; readonly te
   ['output', { summary: 'formats of -o', text: output }],
 ])
 
+const EXITS: readonly (readonly [code: number, meaning: string, word: string])[] = [
+  [EXIT.ok, 'done', 'done'],
+  [EXIT.failed, 'failed, for a reason that has no code of its own', 'failed'],
+  [EXIT.usage, 'wrong usage or wrong config (400)', 'wrong usage or config'],
+  [EXIT.conflict, 'a conflict with what is there (409)', 'conflict'],
+  [EXIT.authentication, 'not logged in, or not allowed (401, 403)', 'not allowed'],
+  [EXIT.notFound, 'not found, or gone (404, 410)', 'not found'],
+  [EXIT.temporary, 'may work later (421 CLOSING, 429, 500, 502, 503, 504)', 'may work later'],
+  [EXIT.unreachable, 'the agent cannot be found or reached, or does not prove who it is', 'agent not reached'],
+  [EXIT.interrupted, 'ended by Ctrl-C', 'Ctrl-C'],
+]
+
+/** The exit codes in one line, below the help of fnua. */
+export const exitLine = (): string => `Exit codes: ${EXITS.map(([code, , word]) => `${code} ${word}`).join(', ')}.`
+
 function exitCodes(): string {
-  const rows: [number, string][] = [
-    [EXIT.ok, 'done'],
-    [EXIT.failed, 'failed, for a reason that has no code of its own'],
-    [EXIT.usage, 'wrong usage or wrong config (400)'],
-    [EXIT.conflict, 'a conflict with what is there (409)'],
-    [EXIT.authentication, 'not logged in, or not allowed (401, 403)'],
-    [EXIT.notFound, 'not found, or gone (404, 410)'],
-    [EXIT.temporary, 'may work later (421 CLOSING, 429, 500, 502, 503, 504)'],
-    [EXIT.unreachable, 'the agent cannot be found or reached, or does not prove who it is'],
-    [EXIT.interrupted, 'ended by Ctrl-C'],
-  ]
-  return `Exit codes of fnua:\n\n${rows.map(([code, what]) => `  ${String(code).padStart(3)}  ${what}`).join('\n')}\n`
+  const rows = EXITS.map(([code, what]) => `  ${String(code).padStart(3)}  ${what}`)
+  return `Exit codes of fnua:\n\n${rows.join('\n')}\n`
 }
 
 function environment(): string {
@@ -43,6 +48,7 @@ function config(): string {
     - name: fnaa-unix
       fqdn: fnaa.unix.ar         # SRV of this name says where it is …
       address: 127.0.0.1:61000   # … unless it stands here
+      nameserver: 127.0.0.1:5300 # who is asked about this agent, where it is another
       username: test
       password: test             # or: fnua login
       prefix: unix.ar-           # before a flow's name, where subscribe gets no --local

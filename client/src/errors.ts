@@ -22,11 +22,18 @@ export class ClientError extends Error {
   readonly code: ClientErrorCode
   /** Set on DNS errors: `bogus` where the resolver said that DNSSEC validation failed (RFC 8914). */
   readonly status?: 'bogus'
-  constructor(code: ClientErrorCode, message: string, options: { cause?: unknown; status?: 'bogus' } = {}) {
+  /** Set where a name server answered that it will not or cannot (RFC 1035 §4.1.1): 2 SERVFAIL, 5 REFUSED … */
+  readonly rcode?: number
+  constructor(
+    code: ClientErrorCode,
+    message: string,
+    options: { cause?: unknown; status?: 'bogus'; rcode?: number } = {},
+  ) {
     super(message, 'cause' in options ? { cause: options.cause } : undefined)
     this.name = 'ClientError'
     this.code = code
     if (options.status) this.status = options.status
+    if (options.rcode !== undefined) this.rcode = options.rcode
     Object.defineProperty(this, BRAND, { value: true })
   }
 }

@@ -56,6 +56,10 @@ const MAX_CHAIN = 8
 const MAX_CACHED_SECONDS = 3600
 const NEGATIVE_SECONDS = 5
 const NXDOMAIN = 3
+const RCODES: ReadonlyMap<number, string> = new Map([
+  [2, 'the DNS server could not find it out (SERVFAIL)'],
+  [5, 'the DNS server refuses to answer for that name (REFUSED)'],
+])
 /** Extended DNS Errors that say "validation failed" (RFC 8914 §4): DNSSEC bogus, and its particular causes. */
 const BOGUS = new Set([6, 7, 8, 9, 10, 11, 12])
 
@@ -157,8 +161,10 @@ export class Resolver {
       const bogus = response.extended.some(code => BOGUS.has(code))
       throw new ClientError(
         'FNA_ERR_UNAVAILABLE',
-        bogus ? 'DNSSEC validation failed' : `a DNS server answered with response code ${response.rcode}`,
-        bogus ? { status: 'bogus' } : {},
+        bogus
+          ? 'DNSSEC validation failed'
+          : (RCODES.get(response.rcode) ?? `a DNS server answered with response code ${response.rcode}`),
+        bogus ? { status: 'bogus', rcode: response.rcode } : { rcode: response.rcode },
       )
     }
     const status = this.#statusOf(response, server)

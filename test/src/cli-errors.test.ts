@@ -1,9 +1,16 @@
+import { execFile } from 'node:child_process'
+import { createSocket } from 'node:dgram'
+import { once } from 'node:events'
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import t from 'tap'
-import { folder, freePort, single, type TestAgent } from './support/agents.js'
+import { folder, freePort, single, type Teardown, type TestAgent } from './support/agents.js'
 import { fakeAgent, letting } from './support/fake-agent.js'
 import { configFor, fnua, type Ran, startFnua } from './support/fnua.js'
+import { PLAIN } from './support/process.js'
+
+const ROOT = fileURLToPath(new URL('../..', import.meta.url))
 
 /** One shape of errors, and an exit code for each kind. */
 let agent: TestAgent
@@ -44,17 +51,17 @@ t.test('3: a conflict', async t => {
   t.match(await run('create', 'flow', 'x.flows.unix.test'), {
     code: 3,
     stdout: '',
-    stderr: /^error: [^\n]+ \(409 EXISTS\)\ntry: fnua describe flow x\.flows\.unix\.test\n$/,
+    stderr: /^error: [^\n]+ \(409 EXISTS\)\ntry: fnua --config \S+ describe flow x\.flows\.unix\.test\n$/,
   })
   t.match(await run('delete', 'namespace', 'flows.unix.test'), {
     code: 3,
-    stderr: /\(409 NOTEMPTY\)\ntry: fnua get flows/,
+    stderr: /\(409 NOTEMPTY\)\ntry: fnua --config \S+ get flows/,
   })
 })
 
 t.test('4: who one is, and what one may', async t => {
   const wrong = await fnua(['--config', config, 'whoami'], { env: { FNUA_PASSWORD: 'wrong' } })
-  t.match(wrong, { code: 4, stderr: /\(401 AUTHFAILED\)\ntry: fnua login\n$/ })
+  t.match(wrong, { code: 4, stderr: /\(401 AUTHFAILED\)\ntry: fnua --config \S+ login\n$/ })
   await agent.addUser('eve', 'eve-has-a-password')
   const eve = await fnua(['--config', config, '--user', 'eve', 'delete', 'flow', 'x.flows.unix.test'], {
     env: { FNUA_PASSWORD: 'eve-has-a-password' },
@@ -64,7 +71,7 @@ t.test('4: who one is, and what one may', async t => {
   const denied = await fnua(['--config', config, '--user', 'eve', 'read', 'x.flows.unix.test'], {
     env: { FNUA_PASSWORD: 'eve-has-a-password' },
   })
-  t.match(denied, { code: 4, stderr: /\(403 DENIED\)\ntry: fnua whoami\n$/ })
+  t.match(denied, { code: 4, stderr: /\(403 DENIED\)\ntry: fnua --config \S+ --user eve whoami\n$/ })
   t.match(await fnua(['--config', config, '--user', 'eve', 'whoami']), {
     code: 4,
     stderr: /there is no password for eve/,
@@ -74,7 +81,7 @@ t.test('4: who one is, and what one may', async t => {
 t.test('5: not found', async t => {
   t.match(await run('describe', 'flow', 'nothing.flows.unix.test'), {
     code: 5,
-    stderr: /\(404 NOTFOUND\)\ntry: fnua get flows\n$/,
+    stderr: /\(404 NOTFOUND\)\ntry: fnua --config \S+ get flows\n$/,
   })
   t.match(await run('unsubscribe', 'nothing.flows.unix.test'), { code: 0 }, 'UNSUBSCRIBE has ended what there is not')
 })
@@ -105,15 +112,82 @@ t.test('7: nobody there, or nobody we know', async t => {
   t.match(await fnua(['--config', nobody, 'whoami']), {
     code: 7,
     stdout: '',
-    stderr: /^error: agent cannot be reached: .*\ntry: /,
+    stderr:
+      /^error: agent cannot be reached: no agent is running there: nothing listens at 127\.0\.0\.1:\d+\ntry: start the agent/,
   })
   const web = await fakeAgent(t, () => null, 'HTTP/1.1 400 Bad Request')
   const file = await configFor(directory, { port: web.port, domain: 'web.test' })
   t.match(await fnua(['--config', file, 'whoami']), { code: 7, stderr: SHAPE })
   const silent = await configFor(directory, { port: await freePort(), domain: 'dns.test' })
   const dns = await fnua(['--config', silent, '--nameserver', `127.0.0.1:${await freePort()}`, 'whoami'])
-  t.match(dns, { code: 7, stderr: /^error: a DNS server .*\ntry: / }, 'a named server goes before the address')
+  t.match(
+    dns,
+    { code: 7, stderr: /^error: fnaa\.dns\.test: the name server \S+ does not answer\ntry: .*--nameserver/ },
+    'a named server goes before the address',
+  )
 })
+
+t.test('7: what DNS says, each in its own words', async t => {
+  const own = `127.0.0.1:${agent.where.dnsPort}`
+  const at = (server: string, host: string) => fnua(['--nameserver', server, '--agent', host, 'whoami'])
+  t.match(await at(own, 'fnaa.nowhere.test'), {
+    code: 7,
+    stderr:
+      /^error: fnaa\.nowhere\.test: the name server \S+ refuses to answer for it \(REFUSED\)\ntry: .*--nameserver/,
+  })
+  t.match(await at(own, 'fnaa.nothing.unix.test'), {
+    code: 7,
+    stderr:
+      /^error: fnaa\.nothing\.unix\.test does not exist in DNS \(NXDOMAIN, said by \S+\): .*\ntry: check the spelling/,
+  })
+  t.match(await at(await failing(t), 'fnaa.nowhere.test'), {
+    code: 7,
+    stderr: /^error: fnaa\.nowhere\.test: the name server \S+ could not find it out \(SERVFAIL\)\ntry: .* in a while/,
+  })
+})
+
+/** A name server that says SERVFAIL to everything. @returns `host:port` */
+async function failing(t: Teardown): Promise<string> {
+  const socket = createSocket('udp4')
+  socket.on('message', (query, from) => {
+    const answer = Buffer.from(query)
+    answer.writeUInt16BE(0x8182, 2)
+    socket.send(answer, from.port, from.address)
+  })
+  socket.bind(0, '127.0.0.1')
+  await once(socket, 'listening')
+  t.teardown(() => socket.close())
+  return `127.0.0.1:${socket.address().port}`
+}
+
+t.test('a flow of another organisation: subscribe first, by a command that works as it is typed', async t => {
+  const file = await configFor(
+    directory,
+    { port: agent.port, domain: 'unix.test' },
+    'namespaces:\n  - name: flows.unix.test\n    agent: agent\n',
+  )
+  const read = await fnua(['--config', file, 'read', 'time.flows.emiliano.test'], { cwd: ROOT })
+  t.match(read, { code: 5, stderr: /^error: the flow is of another organisation, .*: subscribe first/ })
+  const [, hint = ''] = /\ntry: subscribe first: (.*)\n$/.exec(read.stderr) ?? []
+  t.equal(
+    hint,
+    `npx fnua --config ${file} subscribe time.flows.emiliano.test --local time.flows.unix.test`,
+    'in a clone, with the options that were given',
+  )
+  await run('create', 'flow', 'twice.flows.unix.test')
+  const twice = await fnua(['--config', file, 'create', 'flow', 'twice.flows.unix.test'], { cwd: ROOT })
+  const typed = /\ntry: (.*)\n$/.exec(twice.stderr)?.[1] ?? 'false'
+  t.match(await shell(typed, ROOT), { code: 0, stdout: /flow=twice\.flows\.unix\.test/ }, typed)
+})
+
+/** Runs a line as a user types it. */
+function shell(line: string, cwd: string): Promise<{ code: number; stdout: string }> {
+  return new Promise(resolve => {
+    execFile('env', [...PLAIN, 'sh', '-c', line], { cwd }, (e, stdout) =>
+      resolve({ code: Number(e?.code ?? 0), stdout }),
+    )
+  })
+}
 
 t.test('130: Ctrl-C', async t => {
   const mute = await fakeAgent(t, () => undefined)

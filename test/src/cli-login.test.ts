@@ -1,6 +1,7 @@
 import { readFile, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import t from 'tap'
+import { parse } from 'yaml'
 import { folder, single, type TestAgent } from './support/agents.js'
 import { configFor, fnua } from './support/fnua.js'
 
@@ -22,7 +23,7 @@ t.test('login tries the password, and keeps it for its owner alone', async t => 
   t.match(wrong, { code: 4, stderr: /\(401 AUTHFAILED\)/ })
   await t.rejects(stat(file), 'nothing is kept of a password that is wrong')
   const right = await fnua([...at, 'login', '--password-stdin'], { env, input: 'alice-has-a-password\n' })
-  t.match(right, { code: 0, stdout: 'alice@unix.test\n', stderr: `the password is kept in ${file}\n` })
+  t.match(right, { code: 0, stdout: 'alice@unix.test\n', stderr: `kept in ${file}: user, password, address\n` })
   t.equal((await stat(file)).mode & 0o777, 0o600)
   t.match(await readFile(file, 'utf8'), /username: alice\n/)
   t.match(
@@ -35,6 +36,43 @@ t.test('login tries the password, and keeps it for its owner alone', async t => 
     { code: 2, stderr: /a password is needed/ },
     'no terminal to ask on',
   )
+})
+
+t.test('login keeps all that it takes to come back: name server, address, CA, TLS; each agent its own', async t => {
+  const home = await folder(t)
+  const env = { XDG_CONFIG_HOME: home }
+  const file = join(home, 'fnua', 'config.yml')
+  const secret = { env, input: 'alice-has-a-password' }
+  const ca = join(agent.where.ca, 'ca.crt')
+  const server = `127.0.0.1:${agent.where.dnsPort}`
+  const byName = ['--agent', 'fnaa.unix.test', '--nameserver', server, '--ca', 'ca.crt', '--tls', '--user', 'alice']
+  const named = await fnua([...byName, 'login', '--password-stdin'], { ...secret, cwd: agent.where.ca })
+  t.match(named, { code: 0, stderr: `kept in ${file}: user, password, nameserver, ca, tls\n` })
+  const { agents } = parse(await readFile(file, 'utf8')) as { agents: unknown[] }
+  t.strictSame(agents, [
+    {
+      name: 'fnaa.unix.test',
+      fqdn: 'fnaa.unix.test',
+      nameserver: server,
+      ca,
+      tls: 'required',
+      username: 'alice',
+      password: 'alice-has-a-password',
+    },
+  ])
+  t.equal((await stat(file)).mode & 0o777, 0o600)
+  const back = await fnua(['-d', 'whoami'], { env })
+  t.match(back, { code: 0, stdout: 'alice@unix.test\n', stderr: /certificate of fnaa\.unix\.test verified/ })
+  // Two agents at one address, each at a port of its own, are two entries.
+  const other = await single(t)
+  const [one, two] = [agent, other].map(a => `127.0.0.1:${a.port}`) as [string, string]
+  t.match(await fnua(['--agent', one, '--user', 'alice', 'login', '--password-stdin'], secret), { code: 0 })
+  t.match(await fnua(['--agent', two, '--user', 'test', 'login', '--password-stdin'], { env, input: 'test' }), {
+    code: 0,
+  })
+  t.match(await fnua(['--agent', one, 'whoami'], { env }), { code: 0, stdout: 'alice@unix.test\n' })
+  t.match(await fnua(['--agent', two, 'whoami'], { env }), { code: 0, stdout: 'test@unix.test\n' })
+  t.match(await fnua(['whoami'], { env }), { code: 2, stderr: /there are several agents .*\ntry: .*--agent/ })
 })
 
 t.test('a config without a password takes the one that login kept', async t => {

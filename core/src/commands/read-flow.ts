@@ -3,6 +3,7 @@ import { readBatches } from '../data/read-batches.js'
 import { readLines } from '../data/read-lines.js'
 import { target } from '../data/target.js'
 import type { Handler, Words } from './command.js'
+import { refuseForeign } from './foreign.js'
 
 export interface ReadOptions {
   readonly from: CommandFrom | undefined
@@ -17,7 +18,9 @@ export const readFlow: Handler = {
   id: 'READ FLOW',
   run: (cx, command) => {
     const o = command.options as Words
-    const t = target(cx, (command.args as Words)['flow'], 'read')
+    const name = (command.args as Words)['flow'] as string
+    refuseForeign(cx, name, 'read')
+    const t = target(cx, name, 'read')
     if (t.flow.status.queue === undefined) throw fnapError('UNAVAILABLE', 'the queue of the flow is not ready')
     const options: ReadOptions = {
       from: o['from'],

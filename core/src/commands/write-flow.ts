@@ -3,6 +3,7 @@ import { target } from '../data/target.js'
 import { writeBatches } from '../data/write-batches.js'
 import { writeLines } from '../data/write-lines.js'
 import type { Handler, Words } from './command.js'
+import { refuseForeign } from './foreign.js'
 
 /** A refused WRITE answers the error and closes: the session sees to that (hardening H26). */
 export const writeFlow: Handler = {
@@ -10,7 +11,9 @@ export const writeFlow: Handler = {
   run: (cx, command) => {
     const o = command.options as Words
     if (cx.subject.type === 'anonymous' && !cx.session.issued) throw fnapError('DENIED', 'log in as a user to write')
-    const t = target(cx, (command.args as Words)['flow'], 'write')
+    const name = (command.args as Words)['flow'] as string
+    refuseForeign(cx, name, 'write')
+    const t = target(cx, name, 'write')
     if (t.flow.status.queue === undefined) throw fnapError('UNAVAILABLE', 'the queue of the flow is not ready')
     return o['format'] === 'batch' ? writeBatches(cx, t) : writeLines(cx, t, o['key'])
   },
