@@ -1,5 +1,7 @@
-import t from 'tap'
-import { PASSWORD, single, USER } from './support/agents.js'
+import { once } from 'node:events'
+import { connect as tlsConnect } from 'node:tls'
+import t, { type Test as Tap } from 'tap'
+import { PASSWORD, single, type TestAgent, USER } from './support/agents.js'
 import { Raw } from './support/raw.js'
 
 const message = (user: string, password: string) => Buffer.from(`\0${user}\0${password}`).toString('base64')
@@ -29,4 +31,64 @@ t.test('wrong passwords from 150 connections do not keep a user of another addre
   const said = await Promise.all(outcomes)
   t.ok(said.filter(r => r.startsWith('401 AUTHFAILED ')).length >= 8, 'what fits the bound is answered')
   t.ok(said.filter(r => r.startsWith('429 RATE 5 ')).length >= 100, 'what does not is told to come again')
+})
+
+/** An agent with implicit TLS too, where five connections of one address are enough. */
+function crowded(t: Tap): Promise<TestAgent> {
+  return single(t, {
+    change: c => ({ ...c, listen: [...c.listen, 'tls://127.0.0.1:0'], limits: { perAddress: 5, handshakeSeconds: 1 } }),
+  })
+}
+
+t.test('a TLS handshake that is not finished counts as the connection that it is, and ends', async t => {
+  const a = await crowded(t)
+  const from = '127.9.9.9'
+  const upgrading = await Promise.all(Array.from({ length: 3 }, () => Raw.openFrom(t, a.port, from)))
+  for (const r of upgrading) t.match(await r.say('STARTTLS', 2), [/^220 fnaa/, '220 OK'])
+  const implicit = await Promise.all([0, 1].map(() => Raw.openFrom(t, a.agent.addresses[1]!.port, from)))
+  const more = await Raw.openFrom(t, a.port, from)
+  await more.line()
+  await more.say('AUTHENTICATE PLAIN')
+  more.send(`${message(USER, PASSWORD)}\r\n`)
+  t.match(await more.rest(), /^421 CLOSING too many connections/)
+  await Promise.all([...upgrading, ...implicit].map(r => r.rest()))
+  const later = await Raw.openFrom(t, a.port, from)
+  await later.login()
+  t.same(await later.say('NOOP'), ['220 OK'], 'when the handshakes have ended there is room again')
+})
+
+t.test('a connection keeps its place when it goes into TLS, and leaves it when it ends', async t => {
+  const a = await crowded(t)
+  const secure = async () => {
+    const r = await Raw.open(t, a.port)
+    await r.line()
+    await r.say('STARTTLS')
+    r.socket.removeAllListeners('data')
+    const tls = tlsConnect({ socket: r.socket, rejectUnauthorized: false, ALPNProtocols: ['fnap/1'] })
+    await once(tls, 'secureConnect')
+    const raw = new Raw(tls)
+    raw.send(`AUTHENTICATE PLAIN ${message(USER, PASSWORD)}\r\n`)
+    if (!(await raw.line()).startsWith('220')) await raw.rest()
+    return raw
+  }
+  const all = await Promise.all(Array.from({ length: 5 }, secure))
+  const sixth = await secure()
+  t.ok(sixth.closed)
+  for (const r of all) t.same(await r.say('NOOP'), ['220 OK'])
+  t.same(await all[0]!.say('QUIT'), ['220 Bye'])
+  await all[0]!.rest()
+  // The agent hears of the end a little later than we do: until then the place is taken.
+  let next = await secure()
+  for (let i = 0; i < 50 && next.closed; i++) next = await secure()
+  t.same(await next.say('NOOP'), ['220 OK'])
+})
+
+t.test('processors of our own are not counted with the address of this machine, nor refused for it', async t => {
+  const a = await crowded(t)
+  const user = await a.login(t)
+  await user.ok('CREATE FLOW in.flows.unix.test')
+  for (let i = 0; i < 4; i++) await Raw.open(t, a.port).then(r => r.login())
+  await user.ok('SUBSCRIBE in.flows.unix.test LOCAL out.flows.unix.test')
+  await user.write('in.flows.unix.test', 'through')
+  t.same(await user.follow('out.flows.unix.test', 1, { from: { at: 'earliest' } }), ['through'])
 })

@@ -1,6 +1,6 @@
 import { once } from 'node:events'
 import { connect as tlsConnect } from 'node:tls'
-import t from 'tap'
+import t, { type Test as Tap } from 'tap'
 import { folder, places, single, TestAgent } from './support/agents.js'
 import { TurnableClock } from './support/clock.js'
 import { ProcessAgent } from './support/process.js'
@@ -32,10 +32,20 @@ t.test('SIGTERM: 421 on the way out, nobody new, what is under way may end, exit
 t.test('limits per source address and in all', async t => {
   const a = await single(t, { change: c => ({ ...c, limits: { perAddress: 3, connections: 4 } }) })
   for (let i = 0; i < 3; i++) t.match(await (await Raw.open(t, a.port)).line(), /^220 /)
-  t.match(await (await Raw.open(t, a.port)).rest(), /^421 CLOSING too many connections/)
-  t.match(await (await Raw.openFrom(t, a.port, '127.9.9.9')).line(), /^220 /, 'another address is served')
-  t.match(await (await Raw.openFrom(t, a.port, '127.9.9.10')).rest(), /^421 CLOSING /, 'up to the bound of all')
+  await tooMany(t, await Raw.open(t, a.port))
+  const other = await Raw.openFrom(t, a.port, '127.9.9.9')
+  await other.login()
+  t.same(await other.say('NOOP'), ['220 OK'], 'another address is served')
+  await tooMany(t, await Raw.openFrom(t, a.port, '127.9.9.10'))
 })
+
+/** On loopback the refusal comes at the login: a processor of the agent's own might have come (its reserve). */
+async function tooMany(t: Tap, r: Raw): Promise<void> {
+  await r.line()
+  await r.say('AUTHENTICATE PLAIN')
+  r.send(`${Buffer.from('\0test\0test').toString('base64')}\r\n`)
+  t.match(await r.rest(), /^421 CLOSING too many connections/)
+}
 
 t.test('implicit TLS: greeting inside, ALPN, at least TLS 1.2; STARTTLS is not offered there', async t => {
   const data = await folder(t)

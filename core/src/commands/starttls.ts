@@ -18,7 +18,7 @@ export const starttls: Handler = {
           session.socket.destroySoon()
           return
         }
-        session.socket.write('220 OK\r\n', () => kernel.listener.upgrade(session.socket))
+        kernel.listener.upgrade(session.socket, session.slot, '220 OK\r\n')
       },
     }
   },

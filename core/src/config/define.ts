@@ -18,6 +18,8 @@ export interface ServerLimits {
   readonly perAddress: number
   /** Seconds for the first login, and for one command line to be complete. */
   readonly loginSeconds: number
+  /** Seconds for a TLS handshake. */
+  readonly handshakeSeconds: number
   readonly lineSeconds: number
   /** Seconds without a command before a session is closed. */
   readonly idleSeconds: number
@@ -121,6 +123,7 @@ export const SERVER_LIMITS: ServerLimits = {
   unauthenticated: 2_000,
   perAddress: 200,
   loginSeconds: 60,
+  handshakeSeconds: 10,
   lineSeconds: 30,
   idleSeconds: 300,
   stalledSeconds: 60,

@@ -48,6 +48,7 @@ export const CONFIG_SCHEMA = object(
       unauthenticated: count,
       perAddress: count,
       loginSeconds: seconds,
+      handshakeSeconds: seconds,
       lineSeconds: seconds,
       idleSeconds: seconds,
       stalledSeconds: seconds,

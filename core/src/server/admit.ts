@@ -1,16 +1,24 @@
+import { fnapError } from '@fnaa/protocol'
 import type { Identity } from '../contract/auth.js'
+import type { IssuedAccount } from '../federation/issued.js'
 import type { Kernel } from '../kernel.js'
 import type { Session } from './session.js'
+import { CROWDED } from './slots.js'
 
 /**
  * The kernel's word on an identity that a mechanism has proved: a user must be of one of our domains, a domain must not be
  * (hardening H4), a stranger's level must suffice, a blocked peer stays out.
  * @returns null, or why not (for the log)
+ * @throws FnapError CLOSING beyond the limits on connections
  */
 export async function admit(session: Session, who: Identity): Promise<string | null> {
   const { kernel } = session
   const refused = refusal(kernel, session, who)
   if (refused !== null) return refused
+  const processor = session.issued !== null && isOurs(kernel, session.issued)
+  // The reserve beyond the limits is for processors of our own: everybody else learns here what the greeting did not say.
+  if (session.slot.reserved && !processor) throw fnapError('CLOSING', CROWDED)
+  session.slot.loggedIn(processor)
   session.identity = who
   if (who.expiresIn !== undefined) expire(kernel, session, who.expiresIn)
   if (who.type === 'domain') await kernel.peers.met(who, session.peer.address)
@@ -49,6 +57,14 @@ function refusal(kernel: Kernel, session: Session, who: Identity): string | null
     default:
       return null
   }
+}
+
+/** Was the credential issued to a processor of this agent, or to a subscription of its own users, which such a one reads? */
+function isOurs(kernel: Kernel, { scope }: IssuedAccount): boolean {
+  if (scope.kind === 'processor') return true
+  if (scope.kind !== 'subscriber') return false
+  const subscriber = kernel.resources.get('Subscriber', scope.name.slice(0, scope.name.indexOf('.')))
+  return subscriber?.uid === scope.key && kernel.config.domains.includes(subscriber.spec.peer)
 }
 
 function expire(kernel: Kernel, session: Session, seconds: number): void {

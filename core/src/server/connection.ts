@@ -29,6 +29,11 @@ export abstract class Connection {
   protected now: number
   readonly #clock: Clock
   readonly #log: Logger
+  readonly #listeners = {
+    data: (chunk: Buffer) => this.#onData(chunk),
+    end: () => this.end(),
+    close: () => this.#onClose(),
+  }
   readonly #reader = new LineReader(LIMITS.authLine)
   #out = ''
   #wide = false
@@ -51,10 +56,8 @@ export abstract class Connection {
     this.#clock = clock
     this.#log = log
     this.now = this.active = clock.now()
-    socket.on('data', (chunk: Buffer) => this.#onData(chunk))
     socket.on('error', () => undefined)
-    socket.on('end', () => this.end())
-    socket.on('close', () => this.#onClose())
+    for (const [event, listener] of Object.entries(this.#listeners)) socket.on(event, listener)
   }
 
   /** One line that no command has claimed. */
@@ -202,7 +205,7 @@ export abstract class Connection {
   /** Stops listening without closing: the socket goes into a TLS handshake. @returns bytes that came early */
   detach(): Buffer {
     this.#ending = true
-    for (const event of ['data', 'end', 'close']) this.socket.removeAllListeners(event)
+    for (const [event, listener] of Object.entries(this.#listeners)) this.socket.off(event, listener)
     this.onGone()
     return this.#reader.rest()
   }

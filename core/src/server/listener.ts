@@ -6,44 +6,44 @@ import { FnaError } from '../contract/errors.js'
 import type { Kernel } from '../kernel.js'
 import type { Certificates } from '../tls/certificates.js'
 import { Session } from './session.js'
+import { CROWDED, type Slot, Slots } from './slots.js'
+import { isLoopback } from './sources.js'
 
 export interface Address {
   readonly protocol: 'tcp' | 'tls'
   readonly host: string
   readonly port: number
 }
-const HANDSHAKE_MS = 10_000
 const EXPORTER = 'EXPORTER-Channel-Binding'
 
 /** Accepts connections on every address of the config, plain (with STARTTLS) and implicit TLS. */
 export class Listener {
   readonly #kernel: Kernel
   readonly #servers: Server[] = []
-  readonly #starttls: TlsServer | null
-  readonly #certificates: Certificates | null
+  readonly #tls: TlsServer | null
+  readonly #slots: Slots
+  /** Implicit TLS: greeted inside it. */
+  readonly #greeted = new WeakSet<Slot>()
   addresses: Address[] = []
 
   constructor(kernel: Kernel, certificates: Certificates | null) {
     this.#kernel = kernel
-    this.#certificates = certificates
-    this.#starttls = certificates && this.#tlsServer(certificates, false)
+    this.#slots = new Slots(kernel.limits)
+    this.#tls = certificates && this.#tlsServer(certificates)
   }
 
   get starttls(): boolean {
-    return this.#starttls !== null
+    return this.#tls !== null
   }
 
   /** @throws FNA_ERR_CONFIG where an address cannot be bound */
   async listen(urls: readonly string[]): Promise<void> {
     for (const url of urls) {
       const { protocol, host, port } = parseListen(url)
-      if (protocol === 'tls' && !this.#certificates) {
+      if (protocol === 'tls' && !this.#tls) {
         throw new FnaError('FNA_ERR_CONFIG', `listen ${url} needs tls: give cert and key, or development`)
       }
-      const server =
-        protocol === 'tls'
-          ? this.#tlsServer(this.#certificates!, true)
-          : createServer({ noDelay: true }, s => this.#accept(s, null, true))
+      const server = createServer({ noDelay: true }, s => this.#accept(s, protocol === 'tls'))
       await new Promise<void>((resolve, reject) => {
         server.once('error', e => reject(new FnaError('FNA_ERR_CONFIG', `listen ${url}: ${e.message}`, { cause: e })))
         server.listen({ host, port, backlog: 4096 }, resolve)
@@ -56,20 +56,21 @@ export class Listener {
     }
   }
 
-  /** Stops accepting; what is open stays open. */
+  /** Stops accepting; what is open stays open, but for handshakes. */
   stop(): void {
     for (const s of this.#servers) s.close()
+    this.#slots.close()
   }
 
-  /** Hands a socket over to TLS: a new session begins when the handshake is done (no greeting). */
-  upgrade(socket: Socket): void {
-    this.#starttls!.emit('connection', socket)
+  /** Says `last` and hands the socket over to TLS: a new session begins when the handshake is done (no greeting). */
+  upgrade(socket: Socket, slot: Slot, last: string): void {
+    slot.handshake(this.#kernel.limits.handshakeSeconds * 1000)
+    socket.write(last, () => this.#tls!.emit('connection', socket))
   }
 
-  #tlsServer(c: Certificates, greet: boolean): TlsServer {
-    const server = createTlsServer(
-      { cert: c.cert, key: c.key, minVersion: 'TLSv1.2', ALPNProtocols: ['fnap/1'], handshakeTimeout: HANDSHAKE_MS },
-      s => this.#accept(s, s, greet),
+  #tlsServer(c: Certificates): TlsServer {
+    const server = createTlsServer({ cert: c.cert, key: c.key, minVersion: 'TLSv1.2', ALPNProtocols: ['fnap/1'] }, s =>
+      this.#secured(s),
     )
     server.on('tlsClientError', (e, s) => {
       this.#kernel.log.debug({ err: e.message }, 'handshake failed')
@@ -79,24 +80,36 @@ export class Listener {
     return server
   }
 
-  #accept(socket: Socket, tls: TLSSocket | null, greet: boolean): void {
-    const { sessions, limits, log } = this.#kernel
-    const address = socket.remoteAddress ?? ''
-    const crowded =
-      sessions.size >= limits.connections ||
-      sessions.unauthenticated() >= limits.unauthenticated ||
-      sessions.from(address) >= limits.perAddress
-    if (crowded || this.#kernel.draining) {
-      socket.on('error', () => undefined)
-      const why = crowded ? 'too many connections, try again later' : 'the agent is closing'
-      if (greet) socket.end(`${formatError(fnapError('CLOSING', why))}\r\n`)
+  #accept(socket: Socket, implicit: boolean): void {
+    socket.on('error', () => undefined)
+    const slot = this.#kernel.draining ? null : this.#slots.take(socket)
+    if (!slot) {
+      const why = this.#kernel.draining ? 'the agent is closing' : CROWDED
+      if (!implicit) socket.end(`${formatError(fnapError('CLOSING', why))}\r\n`)
       socket.destroySoon()
       return
     }
     socket.setNoDelay(true)
     socket.setKeepAlive(true, 60_000)
-    log.debug({ address, tls: tls?.getProtocol() ?? null }, 'connection accepted')
-    sessions.add(new Session(this.#kernel, socket, peerInfo(socket, tls), greet))
+    if (implicit) {
+      this.#greeted.add(slot)
+      slot.handshake(this.#kernel.limits.handshakeSeconds * 1000)
+      this.#tls!.emit('connection', socket)
+    } else this.#begin(socket, slot, null, true)
+  }
+
+  #secured(tls: TLSSocket): void {
+    const slot = this.#slots.of(tls)
+    // Gone between the handshake's end and now: its address cannot be told any more.
+    if (!slot) return void tls.destroy()
+    slot.secured()
+    this.#begin(tls, slot, tls, this.#greeted.has(slot))
+  }
+
+  #begin(socket: Socket, slot: Slot, tls: TLSSocket | null, greet: boolean): void {
+    const { sessions, log } = this.#kernel
+    log.debug({ address: socket.remoteAddress, tls: tls?.getProtocol() ?? null }, 'connection accepted')
+    sessions.add(new Session(this.#kernel, socket, slot, peerInfo(socket, tls), greet))
   }
 }
 
@@ -112,9 +125,6 @@ function peerInfo(socket: Socket, tls: TLSSocket | null): PeerInfo {
   }
   return { ...base, tls: { version: tls.getProtocol() ?? '', exporter, alpn: tls.alpnProtocol || null } }
 }
-
-export const isLoopback = (address: string | undefined): boolean =>
-  address !== undefined && (address === '::1' || /^(::ffff:)?127\./.test(address))
 
 /** @throws FNA_ERR_CONFIG */
 export function parseListen(url: string): Address {

@@ -1,39 +1,21 @@
 import { fnapError } from '@fnaa/protocol'
 import type { Kernel } from '../kernel.js'
 import type { Session } from './session.js'
-import { sourceOf } from './sources.js'
 
-/** All sessions: for limits, the sweep, and for whoever has to cut one. */
+/** All sessions: for the sweep, and for whoever has to cut one. */
 export class SessionRegistry {
   readonly #sessions = new Set<Session>()
-  readonly #perAddress = new Map<string, number>()
 
   add(s: Session): void {
     this.#sessions.add(s)
-    const source = sourceOf(s.peer.address)
-    this.#perAddress.set(source, (this.#perAddress.get(source) ?? 0) + 1)
   }
 
   remove(s: Session): void {
-    if (!this.#sessions.delete(s)) return
-    const source = sourceOf(s.peer.address)
-    const left = (this.#perAddress.get(source) ?? 1) - 1
-    if (left > 0) this.#perAddress.set(source, left)
-    else this.#perAddress.delete(source)
+    this.#sessions.delete(s)
   }
 
   get size(): number {
     return this.#sessions.size
-  }
-
-  from(address: string): number {
-    return this.#perAddress.get(sourceOf(address)) ?? 0
-  }
-
-  unauthenticated(): number {
-    let n = 0
-    for (const s of this.#sessions) if (!s.identity) n++
-    return n
   }
 
   [Symbol.iterator](): IterableIterator<Session> {

@@ -18,6 +18,7 @@ import type { Kernel } from '../kernel.js'
 import { Connection } from './connection.js'
 import { toFnapError } from './errors.js'
 import { parse } from './parse-cache.js'
+import type { Slot } from './slots.js'
 
 /**
  * What a command comes to: a reply line, a whole reply ready to be written, data lines between `220 DATA` and `220 OK`, or a use
@@ -52,6 +53,7 @@ export const dataReply = (lines: readonly string[]): string =>
  */
 export class Session extends Connection {
   readonly kernel: Kernel
+  readonly slot: Slot
   readonly peer: { -readonly [K in keyof PeerInfo]: PeerInfo[K] }
   readonly opened: number
   readonly call: Call
@@ -64,9 +66,10 @@ export class Session extends Connection {
   authFailures = 0
   #strikes = 0
 
-  constructor(kernel: Kernel, socket: Socket, peer: PeerInfo, greet: boolean) {
+  constructor(kernel: Kernel, socket: Socket, slot: Slot, peer: PeerInfo, greet: boolean) {
     super(socket, kernel.clock, kernel.log)
     this.kernel = kernel
+    this.slot = slot
     this.peer = { ...peer }
     this.opened = this.active
     this.call = { signal: this.gone.signal }

@@ -1,3 +1,7 @@
+/** Of this machine; whether a connection is takes both of its ends (hardening H22). */
+export const isLoopback = (address: string | undefined): boolean =>
+  address !== undefined && (address === '::1' || /^(::ffff:)?127\./.test(address))
+
 /** /32 of IPv4, /64 of IPv6: what one household or host has. */
 export const sourceOf = (address: string): string => prefix(address, 32, 64)
 
