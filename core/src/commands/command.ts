@@ -4,7 +4,7 @@ import type { Right } from '../contract/kinds.js'
 import type { Resource } from '../contract/store.js'
 import { type Subject, subjectOf } from '../grants/authorizer.js'
 import type { Kernel } from '../kernel.js'
-import { aliasName, namespaceOf } from '../names/names.js'
+import { aliasName, namespaceOf, namespacesAbove, UNSEEN } from '../names/names.js'
 import type { Result, Session } from '../server/session.js'
 
 /** One command of one session. */
@@ -54,7 +54,7 @@ export function flow(cx: Context, name: string, opt: { alias?: boolean } = {}): 
   const own = opt.alias !== false && cx.subject.type === 'user' ? aliasName(cx.subject.principals[0]!, name) : null
   const found = (own && cx.kernel.resources.get('Flow', own)) ?? cx.kernel.resources.get('Flow', name)
   if (!found || found.deleting !== undefined || !cx.kernel.authorizer.mayFlow(cx.subject, 'describe', found)) {
-    throw fnapError('NOTFOUND', 'there is no such flow here, or it is not shown to you')
+    throw fnapError('NOTFOUND', UNSEEN)
   }
   return found
 }
@@ -76,11 +76,18 @@ export function namespace(cx: Context, name: string, right: Right): Resource<'Na
   return found
 }
 
-/** The namespace in which a new name would lie, where the caller manages it. */
-export function managedNamespaceOf(cx: Context, name: string): Resource<'Namespace'> {
-  const found = namespaceOf(cx.kernel.resources, name)
-  if (!found) throw fnapError('NOTFOUND', 'the name lies in no namespace of this agent')
-  return namespace(cx, found.name, 'manage')
+/**
+ * The namespace in which a new name would lie, where the caller manages it.
+ * @throws FnapError DENIED where one that the caller may see is above the name, else NOTFOUND: a namespace that is not shown
+ * changes neither
+ */
+export function managedNamespaceOf(cx: Context, name: string, what = 'the name'): Resource<'Namespace'> {
+  const { authorizer, resources } = cx.kernel
+  const found = namespaceOf(resources, name)
+  if (found && authorizer.mayNamespace(cx.subject, 'manage', found.name)) return found
+  if (namespacesAbove(resources, name).some(n => authorizer.mayNamespace(cx.subject, 'describe', n.name)))
+    throw fnapError('DENIED', `${what} needs manage on the namespace that it lies in`)
+  throw fnapError('NOTFOUND', `${what} lies in no namespace of this agent, or in one that is not shown to you`)
 }
 
 export function administrator(cx: Context): void {

@@ -1,7 +1,7 @@
 import { fnapError } from '@fnaa/protocol'
 import { domainOf, namespaceOf } from '../names/names.js'
 import { about } from './about.js'
-import { administrator, type Handler, managedNamespaceOf, patience, timeout, user, type Words } from './command.js'
+import { type Handler, patience, timeout, user, type Words } from './command.js'
 
 /** A namespace hosted here. One of its own agent (figure 20) comes with delegation. */
 export const createNamespace: Handler = {
@@ -11,8 +11,11 @@ export const createNamespace: Handler = {
     const name = (command.args as Words)['namespace'] as string
     const o = command.options as Words
     const owner = user(cx)
-    if (namespaceOf(kernel.resources, name)) managedNamespaceOf(cx, name)
-    else administrator(cx)
+    const above = namespaceOf(kernel.resources, name)
+    const manages = above && kernel.authorizer.mayNamespace(cx.subject, 'manage', above.name)
+    // One sentence, so that a namespace above that is not shown cannot be told from none.
+    if (!manages && !kernel.authorizer.isAdministrator(cx.subject))
+      throw fnapError('DENIED', 'this needs manage on the namespace above the name, or an administrator')
     const zone = domainOf(kernel.config.domains, name)
     if (zone === undefined) throw fnapError('BADVALUE', 'the namespace must lie in a domain of this agent')
     if (o['agent'] !== undefined) throw fnapError('NOTSUPPORTED', 'AGENT needs a dns plugin that delegates')

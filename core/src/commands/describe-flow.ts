@@ -1,6 +1,6 @@
 import { fnapError, formatLines, parseEndpointName } from '@fnaa/protocol'
 import type { Resource } from '../contract/store.js'
-import { isAlias, namespaceOf, shown } from '../names/names.js'
+import { aliasName, isAlias, namespaceOf, shown } from '../names/names.js'
 import { publicEndpoint } from '../names/registrar.js'
 import { condition } from '../resources/conditions.js'
 import { dataReply, type Result } from '../server/session.js'
@@ -16,8 +16,7 @@ export const describeFlow: Handler = {
     if (issued && issued.scope.name !== name) throw fnapError('DENIED', 'this credential is for one endpoint only')
     const endpoint = parseEndpointName(name)
     if (endpoint) return describeEndpoint(cx, name, endpoint.id, command.options)
-    const mine = cx.subject.type === 'user' && !namespaceOf(cx.kernel.resources, name)
-    if (mine && !isOwn(cx, name))
+    if (cx.subject.type === 'user' && isElsewhere(cx, name))
       return cx.kernel.peers.relayDescribe(cx.subject.principals[0]!, name, command.options as Words, cx.call)
     const f = flow(cx, name)
     const o = command.options as Words
@@ -47,8 +46,14 @@ function shortPairs(cx: Context, f: Resource<'Flow'>) {
   ] as const
 }
 
-const isOwn = (cx: Context, name: string): boolean =>
-  cx.kernel.resources.get('Flow', `~${cx.subject.principals[0]!}/${name}`) !== undefined
+/** Neither an alias of the caller's nor in a namespace that the caller knows: what is hidden is asked for as what is not here. */
+function isElsewhere(cx: Context, name: string): boolean {
+  const { authorizer, resources } = cx.kernel
+  const found = resources.get('Flow', aliasName(cx.subject.principals[0]!, name)) ?? resources.get('Flow', name)
+  if (found && authorizer.mayFlow(cx.subject, 'describe', found)) return false
+  const ns = namespaceOf(resources, name)
+  return !ns || !authorizer.knowsNamespace(cx.subject, ns.name)
+}
 
 /** As the option is written: the largest unit that holds it whole. */
 function duration(ms: number | undefined): string | undefined {

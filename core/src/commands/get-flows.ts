@@ -1,14 +1,15 @@
 import { shown } from '../names/names.js'
 import { type Handler, item, list, type Words } from './command.js'
 
-/** What the caller may see here. A foreign namespace is asked of its owner (hardening H10). */
+/** What the caller may see here. A namespace that is foreign, or not shown, is asked for by its name (hardening H10). */
 export const getFlows: Handler = {
   id: 'GET FLOWS',
   run: (cx, command) => {
     const { authorizer, resources } = cx.kernel
     const ns = ((command.args as Words)['ns'] ?? (command.args as Words)['namespace']) as string | undefined
     const scope = (command.options as Words)['scope'] as 'mine' | 'shared' | 'subscribed' | undefined
-    if (ns !== undefined && !resources.get('Namespace', ns) && cx.subject.type === 'user') {
+    const elsewhere = ns !== undefined && !(resources.get('Namespace', ns) && authorizer.knowsNamespace(cx.subject, ns))
+    if (elsewhere && cx.subject.type === 'user') {
       return cx.kernel.peers.relayList(cx.subject.principals[0]!, ns, command.options as Words, cx.call)
     }
     const me = cx.subject.principals[0]!

@@ -96,18 +96,21 @@ const agentPairs = (cx: Context, namespace: string | undefined) => {
 }
 export const getAgents: Handler = {
   id: 'GET AGENTS',
-  run: (cx, command) =>
-    list(
-      [item(agentPairs(cx, undefined), { namespaces: cx.kernel.resources.list('Namespace').map(n => n.name) })],
-      command.options,
-    ),
+  run: (cx, command) => {
+    const namespaces = cx.kernel.resources
+      .list('Namespace')
+      .map(n => n.name)
+      .filter(n => cx.kernel.authorizer.mayNamespace(cx.subject, 'describe', n))
+    return list([item(agentPairs(cx, undefined), { namespaces })], command.options)
+  },
 }
 export const describeAgent: Handler = {
   id: 'DESCRIBE AGENT',
   run: (cx, command) => {
     manages(cx)
     const name = (command.args as Words)['name'] as string
-    const ns = cx.kernel.resources.get('Namespace', name)
+    const shown = cx.kernel.authorizer.mayNamespace(cx.subject, 'describe', name)
+    const ns = shown ? cx.kernel.resources.get('Namespace', name) : undefined
     if (!ns && name !== cx.kernel.config.host) throw fnapError('NOTFOUND', 'there is no such agent or namespace here')
     const { advertised } = cx.kernel.brokers
     return describe(

@@ -14,7 +14,10 @@ export const publish: Handler = {
     const me = user(cx)
     const local = need(cx, 'read', flow(cx, args['local']))
     const own = namespaceOf(cx.kernel.resources, args['flow'])
-    if (own) need(cx, 'write', flow(cx, args['flow'], { alias: false }))
+    const theirs = cx.kernel.resources.get('Flow', args['flow'])
+    // What is not shown goes on as what is not here: the provider answers both alike.
+    if (theirs && cx.kernel.authorizer.mayFlow(cx.subject, 'describe', theirs))
+      need(cx, 'write', flow(cx, args['flow'], { alias: false }))
     const s = await cx.kernel.subscriptions.wish(
       {
         direction: 'out',

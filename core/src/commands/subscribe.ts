@@ -1,9 +1,19 @@
 import { type CommandFrom, type From, fnapError, jsonLine, parseNewName } from '@fnaa/protocol'
 import type { Agreement } from '../federation/agreement.js'
 import type { Mine } from '../federation/subscriptions.js'
-import { aliasName, namespaceOf, shown } from '../names/names.js'
+import { aliasName, domainOf, namespaceOf, shown } from '../names/names.js'
 import type { Result } from '../server/session.js'
-import { type Context, flow, type Handler, namespace, need, patience, timeout, user, type Words } from './command.js'
+import {
+  type Context,
+  flow,
+  type Handler,
+  managedNamespaceOf,
+  need,
+  patience,
+  timeout,
+  user,
+  type Words,
+} from './command.js'
 
 /** A user's wish becomes a Subscription here; an agent's becomes a Subscriber. */
 export const subscribe: Handler = {
@@ -34,7 +44,7 @@ async function byUser(cx: Context, source: string, o: Words): Promise<Result> {
   return settled(cx, s, own !== undefined)
 }
 
-/** LOCAL in a namespace here is that flow; elsewhere a private alias; without LOCAL, the flow's name in the caller's only namespace. */
+/** LOCAL in a namespace here is that flow; outside our domains a private alias; without LOCAL, the flow's name in the caller's only namespace. */
 function localOf(cx: Context, source: string, given: string | undefined): { local: string; alias: boolean } {
   const { resources, authorizer } = cx.kernel
   let name = given
@@ -46,18 +56,27 @@ function localOf(cx: Context, source: string, given: string | undefined): { loca
     const label = ns === undefined ? source.slice(0, source.indexOf('.')) : source.slice(0, -ns.length - 1)
     name = `${label}.${managed[0]}`
   }
-  const ns = namespaceOf(resources, name)
-  if (!ns) return { local: aliasName(cx.subject.principals[0]!, name), alias: true }
+  const me = cx.subject.principals[0]!
+  if (resources.get('Flow', aliasName(me, name))) return { local: aliasName(me, name), alias: true }
   const known = resources.get('Flow', name)
-  if (known) need(cx, 'write', flow(cx, name, { alias: false }))
-  else {
-    namespace(cx, ns.name, 'manage')
-    // It is made, so what CREATE refuses is refused here too (hardening H15).
-    parseNewName(name, 'LOCAL')
-    if (name === cx.kernel.config.host) throw fnapError('CONFLICT', 'LOCAL is the name of the agent itself')
-    if (resources.get('Namespace', name)) throw fnapError('CONFLICT', 'LOCAL is the name of a namespace')
+  if (known && authorizer.mayFlow(cx.subject, 'describe', known)) {
+    need(cx, 'write', flow(cx, name, { alias: false }))
+    return { local: name, alias: false }
   }
-  return { local: name, alias: false }
+  // It is made, so what CREATE refuses is refused here too (hardening H15), of an alias as well.
+  parseNewName(name, 'LOCAL')
+  if (name === cx.kernel.config.host) throw fnapError('CONFLICT', 'LOCAL is the name of the agent itself')
+  // Inside our domains there is no alias: it would show which namespaces there are that the caller may not see.
+  if (domainOf(cx.kernel.config.domains, name) === undefined) return { local: aliasName(me, name), alias: true }
+  managedNamespaceOf(cx, name, 'LOCAL')
+  if (resources.get('Namespace', name)) throw fnapError('CONFLICT', 'LOCAL is the name of a namespace')
+  return { local: flowOrNone(cx, name), alias: false }
+}
+
+/** Who manages the namespace but is barred from the flow may not feed it. */
+function flowOrNone(cx: Context, name: string): string {
+  if (cx.kernel.resources.get('Flow', name)) flow(cx, name, { alias: false })
+  return name
 }
 
 /** Waits until events can pass (or the owner has been asked), and says so as the thesis does. */

@@ -1,8 +1,8 @@
 import type { Reply } from '@fnaa/client'
-import { type ErrorSymbol, errorKind, fnapError, formatCommand } from '@fnaa/protocol'
+import { type ErrorSymbol, errorKind, fnapError, formatCommand, isFnapError } from '@fnaa/protocol'
 import type { Call } from '../contract/common.js'
 import type { Kernel } from '../kernel.js'
-import { domainOf, namespaceOf } from '../names/names.js'
+import { domainOf, namespaceOf, UNSEEN } from '../names/names.js'
 import { agreed, told } from './answers.js'
 import { parseAgreement } from './parse-agreement.js'
 import type { Place } from './peers.js'
@@ -18,8 +18,7 @@ export async function ask(k: Kernel, s: Mine, c: Call): Promise<void> {
   const own = namespaceOf(k.resources, s.spec.source)
   if (own) return askOurselves(k, s, own.spec.zone, c)
   const place = await k.queue.park(keyOf(s), k.peers.find(s.spec.source, c))
-  if (k.config.domains.includes(place.domain))
-    throw fnapError('NOTFOUND', 'there is no such flow here, or it is not shown to you')
+  if (k.config.domains.includes(place.domain)) throw fnapError('NOTFOUND', UNSEEN)
   if (s.status.peer !== undefined && s.status.peer !== place.domain)
     throw fnapError('CONFLICT', 'another domain speaks for the flow now; UNSUBSCRIBE and SUBSCRIBE to accept it')
   const line =
@@ -68,9 +67,15 @@ async function askOurselves(k: Kernel, s: Mine, zone: string, c: Call): Promise<
     ...(s.spec.filter === undefined ? {} : { filter: s.spec.filter }),
     ...(s.spec.reason === undefined ? {} : { reason: s.spec.reason }),
   }
-  const agreement = await k.queue.park(keyOf(s), k.provider.agree(wish, signal))
+  const agreement = await k.queue.park(keyOf(s), k.provider.agree(wish, signal)).catch(e => unseen(k, s, e, c))
   if (agreement) await agreed(k, s, peer, undefined, agreement, c)
   else await told(k, s, { phase: 'pending', peer }, c)
+}
+
+/** What is not shown is looked for in DNS as well: it must not answer sooner than what is not there. */
+async function unseen(k: Kernel, s: Mine, e: unknown, c: Call): Promise<never> {
+  if (isFnapError(e) && e.symbol === 'NOTFOUND') await k.queue.park(keyOf(s), k.peers.find(s.spec.source, c))
+  throw e
 }
 
 async function onReply(

@@ -22,6 +22,8 @@ async function tellEnd(k: Kernel, s: Mine, c: Call): Promise<void> {
   const own = namespaceOf(k.resources, s.spec.source)
   const signal = AbortSignal.any([c.signal, AbortSignal.timeout(30_000)])
   if (own) {
+    // Refused from the start: there is nobody to tell, and no tombstone to leave.
+    if (s.status.phase === 'failed' && !k.resources.get('Subscriber', s.name)) return
     const peer = domainOf(k.config.domains, own.spec.zone) ?? k.config.domains[0]!
     return k.queue.park(keyOf(s), k.provider.end({ peer, flow: s.spec.source, id: s.name }, signal))
   }

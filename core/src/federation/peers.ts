@@ -5,6 +5,7 @@ import type { AuthMechanism, Identity } from '../contract/auth.js'
 import type { Call } from '../contract/common.js'
 import { FnaError, isFna } from '../contract/errors.js'
 import type { Kernel } from '../kernel.js'
+import { domainOf, UNSEEN } from '../names/names.js'
 import { iso } from '../resources/clock.js'
 import type { Result } from '../server/session.js'
 import { AntiEntropy } from './anti-entropy.js'
@@ -103,8 +104,13 @@ export class Peers {
     try {
       return await findNamespace(this.#k.resolve as ResolveAny, flow, c, { self })
     } catch (e) {
-      if (isFna(e, 'FNA_ERR_NOTFOUND'))
-        throw fnapError('NOTFOUND', 'no agent says that it serves a namespace of that name', e)
+      if (isFna(e, 'FNA_ERR_NOTFOUND')) {
+        // Of our own names: as of a flow that is not shown, so that a namespace here cannot be told from none.
+        const why = domainOf(this.#k.config.domains, flow)
+          ? UNSEEN
+          : 'no agent says that it serves a namespace of that name'
+        throw fnapError('NOTFOUND', why, e)
+      }
       throw fnapError('UNAVAILABLE', 'the names of that flow could not be resolved', e)
     }
   }
@@ -269,15 +275,14 @@ export class Peers {
     shape: string,
     write: (lines: readonly string[], p: Place) => string[],
   ): Promise<Result> {
-    if (!this.#k.mechanisms.get(DOMAINKEY)?.initiate) throw fnapError('NOTFOUND', 'there is no such flow here')
+    if (!this.#k.mechanisms.get(DOMAINKEY)?.initiate) throw fnapError('NOTFOUND', UNSEEN)
     const now = this.#k.clock.now()
     const key = `${line} ${shape}`
     const cached = this.#relayed.get(key)
     if (cached && now - cached.at < RELAY_CACHE_MS) return cached.result
     this.#spend(user, now)
     const place = await this.find(name, c, line.startsWith('GET'))
-    if (this.#k.config.domains.includes(place.domain))
-      throw fnapError('NOTFOUND', 'there is no such flow here, or it is not shown to you')
+    if (this.#k.config.domains.includes(place.domain)) throw fnapError('NOTFOUND', UNSEEN)
     const reply = await this.request(place, line, c)
     if (reply.kind === 'error')
       throw fnapError(RELAYED.find(symbol => symbol === reply.symbol) ?? 'REMOTE', 'so says the agent of the owner')

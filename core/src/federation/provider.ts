@@ -4,6 +4,7 @@ import type { Limits } from '../contract/kinds.js'
 import type { Resource } from '../contract/store.js'
 import { lowest, type Subject } from '../grants/authorizer.js'
 import type { Kernel } from '../kernel.js'
+import { UNSEEN } from '../names/names.js'
 import { iso } from '../resources/clock.js'
 import { isTrue } from '../resources/conditions.js'
 import { step } from '../resources/steps.js'
@@ -167,7 +168,7 @@ export class Provider {
   /** The flow, or null where only a request may be made. @throws NOTFOUND, DENIED */
   async #authorise(w: Wish): Promise<Resource<'Flow'> | null> {
     const flow = this.#k.resources.get('Flow', w.flow)
-    const unseen = fnapError('NOTFOUND', 'there is no such flow here, or it is not shown to you')
+    const unseen = fnapError('NOTFOUND', UNSEEN)
     if (!flow || flow.deleting !== undefined || flow.spec.namespace === '') throw unseen
     if (this.#k.peers.blocked(w.peer)) throw unseen
     const probe = { spec: { for: w.for, peer: w.peer, direction: w.direction } }

@@ -76,6 +76,12 @@ export class Authorizer {
     return (this.onNamespace(s, name) & BIT[right]) !== 0
   }
 
+  /** Does the subject know that the namespace is there: by a right on it, or by a flow in it that it may see? */
+  knowsNamespace(s: Subject, name: string): boolean {
+    if (this.mayNamespace(s, 'describe', name)) return true
+    return this.#resources.by('Flow', 'namespace', name).some(f => this.mayFlow(s, 'describe', f))
+  }
+
   /** Did a grant, and not ownership or visibility, give it? (`GET FLOWS SHARED`) */
   shared(s: Subject, flow: Resource<'Flow'>): boolean {
     return this.#of(s, 'Flow', flow.name) > 0 || this.#of(s, 'Namespace', flow.spec.namespace) > 0

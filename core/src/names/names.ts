@@ -21,13 +21,22 @@ export function queueName(flow: string): string {
 /** What counts as the source in `origins`: an alias by its user (federation: `alias:<user>/<name>`). */
 export const originOf = (flow: string): string => (isAlias(flow) ? `alias:${flow.slice(1)}` : flow)
 
+/** One sentence for what is hidden and for what is absent. */
+export const UNSEEN = 'there is no such flow here, or it is not shown to you'
+
 /** The namespace of ours in which a name lies: the longest that is a proper suffix. */
 export function namespaceOf(resources: Resources, name: string): Resource<'Namespace'> | undefined {
+  return namespacesAbove(resources, name)[0]
+}
+
+/** Every namespace of ours that is a proper suffix of the name, the longest first. */
+export function namespacesAbove(resources: Resources, name: string): Resource<'Namespace'>[] {
+  const found: Resource<'Namespace'>[] = []
   for (let dot = name.indexOf('.'); dot > 0; dot = name.indexOf('.', dot + 1)) {
-    const found = resources.get('Namespace', name.slice(dot + 1))
-    if (found && found.deleting === undefined) return found
+    const ns = resources.get('Namespace', name.slice(dot + 1))
+    if (ns && ns.deleting === undefined) found.push(ns)
   }
-  return undefined
+  return found
 }
 
 /** The domain of ours that a name belongs to: the longest. */

@@ -4,7 +4,7 @@ import { connect, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { FnapConnection, plain, type Reply } from '@fnaa/client'
+import { anonymous, FnapConnection, plain, type Reply } from '@fnaa/client'
 import { Agent, type AuthService, type Clock, type Config, loadConfig, validate } from '@fnaa/core'
 import { formatCommand } from '@fnaa/protocol'
 
@@ -108,12 +108,24 @@ export class TestAgent {
     await this.agent?.close()
   }
 
-  /** A session of a user, in clear on loopback. */
-  async login(t: Teardown, user = USER, password = PASSWORD): Promise<Client> {
+  async #connect(t: Teardown): Promise<FnapConnection> {
     const socket = connect(this.port, '127.0.0.1')
     await once(socket, 'connect')
     const connection = await FnapConnection.connect(socket)
     t.teardown(() => connection.destroy())
+    return connection
+  }
+
+  /** A session of a stranger who does not say who it is. */
+  async anonymous(t: Teardown): Promise<Client> {
+    const connection = await this.#connect(t)
+    await connection.authenticate('ANONYMOUS', anonymous('tests'))
+    return new Client(connection)
+  }
+
+  /** A session of a user, in clear on loopback. */
+  async login(t: Teardown, user = USER, password = PASSWORD): Promise<Client> {
+    const connection = await this.#connect(t)
     await connection.authenticate('PLAIN', plain({ user, password, peer: connection.peerInfo() }))
     return new Client(connection)
   }
