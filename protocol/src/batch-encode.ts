@@ -3,6 +3,7 @@ import { asBuffer, codecOf } from './codecs.js'
 import { crc32c } from './crc.js'
 import { fnapError } from './errors.js'
 import type { Codec, FlowEvent } from './events.js'
+import { LIMITS } from './limits.js'
 import { varintSize, writeVarint } from './varint.js'
 
 export interface EncodeOptions {
@@ -81,6 +82,35 @@ export function encodeBatch(events: Iterable<FlowEvent>, opt: EncodeOptions = {}
   }
   writeHeader(out, { codec, base, newest, count: list.length, baseOffset: opt.baseOffset ?? 0 })
   return out
+}
+
+/** The longest batch that fits into a frame, whatever the shard and the cursor beside it. */
+export const MOST_BATCH = LIMITS.frame - 1 - 2 * (1 + LIMITS.cursor)
+/** A record's length, attributes, time stamp and offset, at their longest. */
+const RECORD_HEAD = 5 + 1 + 10 + 5
+
+/**
+ * Events as as many batches as it takes for none to pass `most` bytes (but for a single event that does alone), in order and
+ * without compression. None for no events.
+ * @throws FnapError BADEVENT as {@link encodeBatch} does
+ */
+export function encodeBatches(events: Iterable<FlowEvent>, most: number = MOST_BATCH): Buffer[] {
+  const batches: Buffer[] = []
+  let some: FlowEvent[] = []
+  let size: number = AT.records
+  const cut = () => {
+    if (some.length > 0) batches.push(encodeBatch(some))
+    some = []
+    size = AT.records
+  }
+  for (const event of events) {
+    const { body } = sizeOf(event, 0, event.timestamp)
+    if (size + RECORD_HEAD + body > most) cut()
+    some.push(event)
+    size += RECORD_HEAD + body
+  }
+  cut()
+  return batches
 }
 
 function checkStamp(timestamp: number): void {

@@ -1,5 +1,5 @@
 import { type Config, flattenPlugins } from '@fnaa/core'
-import { formatCommand } from '@fnaa/protocol'
+import { decodeBatch, formatCommand } from '@fnaa/protocol'
 import t from 'tap'
 import storeLmdb from '../../plugins/store-lmdb/dist/index.js'
 import { type Client, pair, places, single, TestAgent } from './support/agents.js'
@@ -166,4 +166,27 @@ t.test('a client that names a cursor which is none is told so', async t => {
   const stream = await user.connection.stream(`READ FLOW ${FLOW} FROM POSITION FORMAT BATCH`)
   await stream.send({ type: 'P', position: { epoch, shards: { 0: 'garbage' } } })
   for await (const frame of stream) t.match(frame, { type: 'E', code: 400, symbol: 'BADVALUE' })
+})
+
+t.test('a text WRITE that is longer than a frame reaches readers by frames, all or nothing', async t => {
+  const a = await single(t)
+  const user = await a.login(t)
+  await user.ok(`CREATE FLOW ${FLOW}`)
+  await user.ok(`CREATE FLOW many.flows.unix.test SHARDS 3`)
+  const lines = Array.from({ length: 100 }, (_, n) => `${n} ${'y'.repeat(30_000)}`)
+  for (const flow of [FLOW, 'many.flows.unix.test']) {
+    t.match(await user.write(flow, ...lines), { code: 220, text: 'written=100' })
+    const stream = await user.connection.stream(`READ FLOW ${flow} FROM earliest FORMAT BATCH`)
+    await stream.send({ type: 'W', bytes: 16 << 20 })
+    const found: string[] = []
+    for await (const frame of stream) {
+      if (frame.type === 'E') t.equal(frame.code, 220, flow)
+      if (frame.type !== 'D') continue
+      for (const e of decodeBatch(frame.batch, { bytes: 16 << 20 })) found.push(Buffer.from(e.value!).toString())
+    }
+    await stream.end()
+    t.strictSame(found, lines)
+  }
+  await user.ok(`SUBSCRIBE ${FLOW} LOCAL copy.flows.unix.test FROM earliest`)
+  t.equal((await user.follow('copy.flows.unix.test', 100, { from: { at: 'earliest' } })).length, 100, 'a subscription')
 })

@@ -107,7 +107,8 @@ export interface Source {
 export interface Sink {
   /**
    * Resolves when durable. Calls are taken in the order in which they are made; several may be under way.
-   * A batch that is spread over shards answers with the cursor of the last of them.
+   * A batch that is spread over shards, or is too long to be kept as one, answers with the cursor of the last part; all
+   * parts become durable together, or none.
    */
   write(b: Batch, opt: { exactly?: { readonly reader: string } }, c: Call): Promise<{ readonly cursor: string }>
   /** Positions kept beside the data, null where there are none. */

@@ -1,6 +1,4 @@
 import {
-  type Batch,
-  encodeBatch,
   encodeDataHead,
   encodeFrame,
   type FnapError,
@@ -8,7 +6,6 @@ import {
   FrameReader,
   type From,
   fnapError,
-  LIMITS,
   type Position,
 } from '@fnaa/protocol'
 import type { Context } from '../commands/command.js'
@@ -17,6 +14,7 @@ import type { Source, Wire } from '../contract/broker.js'
 import { isFna } from '../contract/errors.js'
 import { toFnapError } from '../server/errors.js'
 import type { Result, Session } from '../server/session.js'
+import { type Piece, piecesOf } from './pieces.js'
 import type { Cursor } from './positions.js'
 import { Rate } from './rate.js'
 import { isGap } from './read-lines.js'
@@ -25,6 +23,8 @@ import { cursorOf, fromOf, type Target } from './target.js'
 const HEARTBEAT_MS = 5_000
 const WINDOW = 1 << 20
 const MOST_WINDOW = 64 << 20
+/** Cursors of one shard that may wait for their A. */
+const MOST_EXPECTED = 10_000
 
 /** READ as frames: batches go through as they are; the client gives credit, and acknowledges. */
 export async function readBatches(cx: Context, t: Target, o: ReadOptions): Promise<Result> {
@@ -150,32 +150,37 @@ class BatchStream {
         session.write(encodeFrame({ type: 'G', gap: piece }))
         continue
       }
-      const bytes = this.#bytes(piece)
-      while (this.#window <= 0 && !signal.aborted) await new Promise<void>(resolve => (this.#credit = resolve))
-      if (signal.aborted) return
-      this.#window -= bytes.length
-      const waiting = this.#sent.get(piece.shard)
-      if (waiting) waiting.add(piece.last)
-      else this.#sent.set(piece.shard, new Set([piece.last]))
-      session.write(encodeDataHead(piece.shard, piece.last, bytes.length))
-      session.write(bytes)
-      await session.drained()
-      left -= piece.count
-      until -= piece.count
-      if (left <= 0 || until <= 0) return
-      await rate.wait(piece.count, bytes.length, signal)
+      for (const part of piecesOf(piece, this.#o.codecs ?? ['none', 'gzip'])) {
+        if (!(await this.#send(session, piece.shard, part, signal))) return
+        left -= part.count
+        until -= part.count
+        if (left <= 0 || until <= 0) return
+        await rate.wait(part.count, part.bytes.length, signal)
+      }
     }
+  }
+
+  /** Waits for credit, and until the client has read what went before. @returns false where it was called off */
+  async #send(session: Session, shard: string, { cursor, bytes }: Piece, signal: AbortSignal): Promise<boolean> {
+    while (this.#window <= 0 && !signal.aborted) await new Promise<void>(resolve => (this.#credit = resolve))
+    if (signal.aborted) return false
+    this.#window -= bytes.length
+    if (this.#place !== null) this.#expect(shard, cursor)
+    session.write(encodeDataHead(shard, cursor, bytes.length))
+    session.write(bytes)
+    await session.drained()
+    return true
+  }
+
+  #expect(shard: string, cursor: string): void {
+    const waiting = this.#sent.get(shard) ?? new Set()
+    this.#sent.set(shard, waiting.add(cursor))
+    // A client that acknowledges nothing costs no more than this; the oldest are what it can do without.
+    if (waiting.size > MOST_EXPECTED) waiting.delete(waiting.values().next().value!)
   }
 
   #limits() {
     return this.#t.subscriber ? this.#cx.kernel.provider.limits(this.#t.subscriber) : this.#t.limits
-  }
-
-  /** As they are, where the client can open them. */
-  #bytes(b: Batch): Uint8Array {
-    const codecs = this.#o.codecs ?? ['none', 'gzip']
-    if (b.raw && (b.raw.codec === 'none' || codecs.includes(b.raw.codec))) return b.raw.bytes
-    return encodeBatch(b.events({ bytes: LIMITS.expanded }))
   }
 
   #onBytes(session: Session, chunk: Buffer): void {

@@ -4,6 +4,7 @@ import type { ReadOptions } from '../commands/read-flow.js'
 import type { Source, Wire } from '../contract/broker.js'
 import { shown } from '../names/names.js'
 import type { Result } from '../server/session.js'
+import { cursorsOf } from './pieces.js'
 import { Rate } from './rate.js'
 import { cursorOf, fromOf, type Target } from './target.js'
 
@@ -92,11 +93,11 @@ async function copy(
   for await (const piece of r.source.read({ signal })) {
     if (isGap(piece)) continue
     const lines: string[] = []
-    const skip = cursorsOf(piece)
+    const cursor = cursorsOf(piece)
     for (const event of piece.events({ bytes: LIMITS.expanded })) {
       if (left <= 0) break
       left--
-      const at = skip(lines.length)
+      const at = cursor(lines.length) ?? piece.last
       lines.push(eventToLine(event, { flow: shown(t.flow.name), cursor: at, shard: piece.shard }))
       last.set(piece.shard, at)
     }
@@ -106,15 +107,6 @@ async function copy(
     if (left <= 0 || signal.aborted) return
     await rate.wait(lines.length, text.length, signal)
   }
-}
-
-/**
- * The cursor behind the n-th event of a batch. Only a batch's end is known for certain; where cursors are offsets that end
- * at the batch's last one, each event has its own.
- */
-function cursorsOf(b: Batch): (n: number) => string {
-  const end = /^\d+$/.test(b.last) ? Number(b.last) : null
-  return n => (end === null ? b.last : String(end - b.count + 1 + n))
 }
 
 export const isGap = (x: Batch | Gap): x is Gap => 'reason' in x

@@ -7,14 +7,16 @@ import {
   crc32c,
   decodeBatch,
   encodeBatch,
+  encodeBatches,
   type FlowEvent,
   isCodecUnavailable,
   isFnapError,
   LIMITS,
+  MOST_BATCH,
   readBatchHeader,
 } from '@fnaa/protocol'
 
-/** One batch for one shard. Its bytes may be the producer's own: they are borrowed until it is on disk. */
+/** One batch for one shard; several of them may be for the same, in order. Its bytes may be the producer's own: they are borrowed until it is on disk. */
 export interface Parcel {
   readonly shard: number
   readonly bytes: Uint8Array
@@ -36,8 +38,8 @@ export function incoming(b: Batch, spec: QueueSpec, shards: number, now: number)
   try {
     const bytes = b.raw?.format === 'kafka-v2' ? b.raw.bytes : encodeBatch(b.events(EXPANDED))
     const kept = clamp(bytes, spec, now)
-    if (shards === 1) return [parcel(0, kept)]
-    return [...byShard(kept, b.shard, shards)].map(([shard, part]) => parcel(shard, part))
+    const parts = shards === 1 ? [[0, kept] as const] : [...byShard(kept, b.shard, shards)]
+    return parts.flatMap(([shard, part]) => fitting(part).map(bytes => parcel(shard, bytes)))
   } catch (e) {
     throw translated(e)
   }
@@ -82,6 +84,11 @@ function byShard(bytes: Uint8Array, source: string, shards: number): Map<number,
   if (parts.size === 1) return new Map([...parts.keys()].map(shard => [shard, bytes]))
   const { codec } = readBatchHeader(bytes)
   return new Map([...parts].map(([shard, events]) => [shard, encodeBatch(events, { codec })]))
+}
+
+/** What is stored must fit into a frame, or nobody could read it by frames: a longer batch becomes several. */
+function fitting(bytes: Uint8Array): readonly Uint8Array[] {
+  return bytes.length <= MOST_BATCH ? [bytes] : encodeBatches(decodeBatch(bytes, EXPANDED))
 }
 
 function parcel(shard: number, bytes: Uint8Array): Parcel {

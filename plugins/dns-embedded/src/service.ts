@@ -47,7 +47,10 @@ export class EmbeddedDns implements DnsService {
   static async open(ctx: Ctx, o: DnsEmbeddedOptions): Promise<EmbeddedDns> {
     const at = parseHostPort(o.listen ?? DEFAULT_LISTEN, 'listen')
     const data = new Data()
-    const journal = await Journal.open(ctx, set => data.set(set.owner, set.records), { signal: ctx.signal, reserve: true })
+    const journal = await Journal.open(ctx, set => data.set(set.owner, set.records), {
+      signal: ctx.signal,
+      reserve: true,
+    })
     const dns = new EmbeddedDns(ctx, o, data, journal)
     dns.#responder = new Responder({
       zones: dns.zones,
