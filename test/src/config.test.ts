@@ -66,7 +66,7 @@ export default defineConfig({
     err,
     /wrong\.config\.ts:15:16: plugin 'auth-sasl': options\.iteratons is not an option; did you mean iterations\?/,
   )
-  t.match(err, /wrong\.config\.ts:16:\d+: plugin 'dns-embedded': options\.listen must be string/)
+  t.match(err, /wrong\.config\.ts:16:\d+: plugin 'dns-embedded': options\.listen is 5: it must be string/)
   t.notMatch(err, /at .*\.js:\d+/, "no stack for an operator's mistake")
 })
 
@@ -88,6 +88,70 @@ t.test('two plugins that offer the same, a missing store, a file that is not the
   t.match(await check(broken), { code: 2, err: /broken\.config\.ts/ })
 })
 
+t.test('ports, addresses, names: the value, the rule, and an example', async t => {
+  const file = await config(
+    t,
+    'rules.config.ts',
+    `${IMPORTS}
+export default defineConfig({
+  host: 'FNAA',
+  domains: ['unix.test'],
+  listen: ['tcp://127.0.0.1:70000', 'udp://x', 'tls://127.0.0.1:0'],
+  advertise: 'fnaa.unix.test:0',
+  data: '/dev/null',
+  namespaces: ['flows.unix.ar', { nam: 'x.unix.test' }, 'a_b.unix.test'],
+  administrators: ['alice'],
+  resolver: { servers: ['dns.example.org:53', '127.0.0.1:99999', '127.0.0.1:53', '[::1]:53', '9.9.9.9'] },
+  plugins: [
+    storeLmdb(),
+    dnsEmbedded({ listen: '127.0.0.1:70000' }),
+  ],
+} as never)
+`,
+  )
+  const { code, err } = await check(file)
+  t.equal(code, 2)
+  t.same(
+    err
+      .trim()
+      .split('\n')
+      .map(line => line.replace(/^(error: )?\S*rules\.config\.ts/, '').replace(/^:(\d+):\d+: /, ':$1 '))
+      .sort(),
+    [
+      ":17 plugin 'dns-embedded': options.listen is 127.0.0.1:70000: it must be address:port of this host, port 0 to 65535, such as 127.0.0.1:5300",
+      ':7 host is FNAA: it must be a domain name in lower case, of two labels or more, such as fnaa.example.org',
+      ':9 listen.0 is tcp://127.0.0.1:70000: a port is 0 to 65535 (0 takes a free one)',
+      ':9 listen.1 is udp://x: it must be tcp://address:port (STARTTLS) or tls://address:port (TLS from the first byte), such as tcp://127.0.0.1:61000',
+      ':9 listen.2 is tls://127.0.0.1:0: it needs a certificate; give tls with cert and key, or with development',
+      ':10 advertise is fnaa.unix.test:0: a port is 1 to 65535',
+      ':11 data is /dev/null: it is a file; it must be a directory, which is made where it is missing',
+      ':12 namespaces.0 is flows.unix.ar: it lies in none of domains (unix.test); name it below one of them',
+      ':12 namespaces.1.nam is not an option; did you mean name?',
+      ':12 namespaces.1.name is missing: the agent needs it',
+      ':12 namespaces.2 is a_b.unix.test: it must be a domain name in lower case, of two labels or more, such as flows.example.org',
+      ':13 administrators.0 is alice: it must be user@domain, of one of domains, such as alice@unix.test',
+      ':14 resolver.servers.0 is dns.example.org:53: it must be the IP address and port of a DNS server, such as 127.0.0.1:53 or [::1]:53',
+      ':14 resolver.servers.1 is 127.0.0.1:99999: it must be the IP address and port of a DNS server, such as 127.0.0.1:53 or [::1]:53',
+      ':14 resolver.servers.4 is 9.9.9.9: it must be the IP address and port of a DNS server, such as 127.0.0.1:53 or [::1]:53',
+      ':15 plugins has no auth plugin, so nobody could log in: add one, such as authSasl()',
+      ':15 plugins has no broker that holds the flows of namespaces: add one, such as brokerEmbedded()',
+    ].sort(),
+  )
+})
+
+t.test('what stands in for a name server or a certificate that is not there', async t => {
+  const lonely = await config(
+    t,
+    'lonely.config.ts',
+    `${IMPORTS}export default defineConfig({ host: 'a.b', domains: ['a.b'], namespaces: ['x.a.b'], listen: ['tcp://127.0.0.1:1'], data: 'x', tls: { cert: '/nowhere/a.pem' }, plugins: [storeLmdb(), authSasl()] } as never)\n`,
+  )
+  const { code, err } = await check(lonely)
+  t.equal(code, 2)
+  t.match(err, /tls\.key is missing: the agent needs it\n/)
+  t.notMatch(err, /tls\.development is missing/, 'of two forms the one that was meant')
+  t.match(err, /plugins has no dns plugin, so nobody would find the namespaces: add one, such as dnsEmbedded\(\)/)
+})
+
 t.test('YAML: the same options, plugins by package', async t => {
   const file = await config(
     t,
@@ -100,7 +164,10 @@ t.test('YAML: the same options, plugins by package', async t => {
     'wrong.yaml',
     'host: fnaa.unix.test\ndomains: [unix.test]\nlisten: []\ndata: state\nplugins: []\n',
   )
-  t.match(await check(wrong), { code: 2, err: /wrong\.yaml:3:\d+: listen must NOT have fewer than 1 items/ })
+  t.match(await check(wrong), {
+    code: 2,
+    err: /wrong\.yaml:3:\d+: listen is \[\]: it must NOT have fewer than 1 items/,
+  })
   const odd = await config(t, 'odd.yaml', 'host: [\n')
   t.match(await check(odd), { code: 2, err: /odd\.yaml:\d+:\d+/ })
 })

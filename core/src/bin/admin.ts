@@ -1,10 +1,13 @@
 import { createInterface } from 'node:readline/promises'
 import { Writable } from 'node:stream'
+import type { Config } from '../config/define.js'
 import { loadConfig } from '../config/load.js'
+import { nearest } from '../config/suggest.js'
 import { validate } from '../config/validate.js'
 import type { AnyPlugin } from '../contract/plugin.js'
 import { offline } from '../offline.js'
 import { type AdminRequest, adminCommands, askAgent, runAdmin } from '../server/admin-socket.js'
+import { fnaad, UsageError } from './usage.js'
 
 const WITH_PASSWORD: ReadonlySet<string> = new Set(['user add', 'user passwd'])
 
@@ -14,12 +17,28 @@ export async function admin(path: string, name: string, args: readonly string[])
   const { config, plugins } = await validate(loaded)
   const password = WITH_PASSWORD.has(name) ? { password: await askPassword(args) } : {}
   const request: AdminRequest = { name, args, ...password }
-  const lines = (await askAgent(config.data, request)) ?? (await beside(config, plugins, request))
+  const lines = await done(config, plugins, request).catch(e => {
+    throw unknown(name, e)
+  })
   for (const line of lines) process.stdout.write(`${line}\n`)
   return 0
 }
 
-async function beside(config: Parameters<typeof offline>[0], plugins: readonly AnyPlugin[], request: AdminRequest) {
+const done = async (config: Config, plugins: readonly AnyPlugin[], request: AdminRequest) =>
+  (await askAgent(config.data, request)) ?? (await beside(config, plugins, request))
+
+/** A command that no plugin has, with the nearest that there is; any other error as it is. */
+function unknown(name: string, e: unknown): unknown {
+  const known =
+    e instanceof Error ? /^no plugin of the config does .*; there are: (.*)$/.exec(e.message)?.[1] : undefined
+  if (known === undefined) return e
+  const near = nearest(name, known.split(', '))
+  return new UsageError(
+    `there is no ${name}: ${near === undefined ? '' : `did you mean ${near}? `}there are ${known}\ntry: ${fnaad()} --help`,
+  )
+}
+
+async function beside(config: Config, plugins: readonly AnyPlugin[], request: AdminRequest) {
   const booted = await offline(config, plugins)
   try {
     return await runAdmin(adminCommands(booted.loaded), request)

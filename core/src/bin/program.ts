@@ -1,6 +1,8 @@
 import { Command, CommanderError } from 'commander'
+import { nearest } from '../config/suggest.js'
 import { ConfigError } from '../config/validate.js'
 import { isFna } from '../contract/errors.js'
+import { fnaad, UsageError } from './usage.js'
 
 const DEFAULT_CONFIG = 'fnaad.config.ts'
 
@@ -21,9 +23,14 @@ export async function main(args: readonly string[]): Promise<number> {
     .showSuggestionAfterError()
     .addHelpText(
       'after',
-      `\nExit codes: 0 done, 1 failed, 2 wrong usage or wrong config.\n\nExamples:\n  fnaad --config fnaad.config.ts      run an agent\n  fnaad check                         say what is wrong with the config, without starting\n  fnaad user add alice                make a user; the password is asked for, or read from standard input\n  fnaad dev                           two participants on this machine, exchanging events`,
+      `\nExit codes: 0 done; 1 failed, such as a port in use or an agent that runs already; 2 wrong usage or wrong config.\n\nExamples:\n  fnaad --config fnaad.config.ts      run an agent\n  fnaad check                         say what is wrong with the config, without starting\n  fnaad user add alice                make a user; the password is asked for, or read from standard input\n  fnaad dev                           two participants on this machine, exchanging events`,
     )
-  program.action(set(async () => (await import('./run-agent.js')).runAgent(program.opts()['config'] as string)))
+  program.allowExcessArguments().action(
+    set(async () => {
+      if (program.args.length > 0) throw unknown(String(program.args[0]), program)
+      return (await import('./run-agent.js')).runAgent(program.opts()['config'] as string)
+    }),
+  )
   program
     .command('run')
     .description('run the agent (what fnaad does without a command)')
@@ -45,14 +52,12 @@ export async function main(args: readonly string[]): Promise<number> {
     set(async () => (await import('../dev/dev.js')).dev({ ...dev.opts(), config: program.opts()['config'] as string })),
   )
   for (const [noun, verbs] of [
-    ['user', 'add|list|remove|passwd'],
+    ['user', 'add|list|passwd|disable|enable|remove'],
     ['key', 'init|show|rotate|revoke'],
   ] as const) {
     const admin = program
       .command(`${noun} <${verbs}> [args...]`)
-      .description(
-        `${noun === 'user' ? "this participant's users" : "the keys that prove this participant's domains"}: ${verbs}`,
-      )
+      .description(noun === 'user' ? "this participant's users" : "the keys that prove this participant's domains")
     admin.action(async (verb: string, rest: string[]) => {
       code = await (await import('./admin.js')).admin(program.opts()['config'] as string, `${noun} ${verb}`, rest)
     })
@@ -65,12 +70,21 @@ export async function main(args: readonly string[]): Promise<number> {
   }
 }
 
+/** A word that is no command. */
+function unknown(word: string, program: Command): UsageError {
+  const names = program.commands.map(c => c.name())
+  const near = nearest(word, names)
+  const meant = near === undefined ? '' : `did you mean ${near}? `
+  return new UsageError(`unknown command '${word}': ${meant}there are ${names.join(', ')}\ntry: ${fnaad()} --help`)
+}
+
 /** Says what is wrong on standard error, in the operator's words: no stack for his own mistakes. */
 export function report(e: unknown): number {
   if (e instanceof CommanderError) return e.exitCode === 0 ? EXIT.ok : EXIT.usage
   const message = e instanceof Error ? e.message : String(e)
   process.stderr.write(`${message.startsWith('error') ? '' : 'error: '}${message}\n`)
-  if (e instanceof ConfigError || isFna(e, 'FNA_ERR_CONFIG')) return EXIT.usage
+  if (e instanceof UsageError || e instanceof ConfigError) return EXIT.usage
+  if (isFna(e, 'FNA_ERR_CONFIG')) return EXIT.usage
   if (!isFna(e) && e instanceof Error && e.stack)
     process.stderr.write(`${e.stack.split('\n').slice(1, 4).join('\n')}\n`)
   return EXIT.failed

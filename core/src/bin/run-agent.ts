@@ -1,20 +1,27 @@
 import { Agent } from '../agent.js'
 import { loadConfig } from '../config/load.js'
+import { surroundings } from '../config/surroundings.js'
 import { validate } from '../config/validate.js'
 import { createLogger } from '../log.js'
 import { armKill } from '../resources/kill-hook.js'
 import { AdminSocket } from '../server/admin-socket.js'
+import { explain } from './explain.js'
 
 /** `fnaad --config FILE`: one agent, until SIGTERM or SIGINT. The second signal ends it at once. */
 export async function runAgent(path: string): Promise<number> {
   armKill(process.env)
   const loaded = await loadConfig(path)
-  const { config, plugins } = await validate(loaded)
+  const { config, plugins } = await validate(loaded, c => surroundings(c, { dates: false }))
   const log = createLogger(config.log?.level ?? 'info')
   log.info({ config: loaded.file }, 'using config file')
   // A promise that nobody awaited is a bug to be mended, not a reason to drop every session.
   process.on('unhandledRejection', err => log.error({ err }, 'a rejection that nobody handled'))
-  const agent = await Agent.start({ config, plugins, base: loaded.file, log })
+  const agent = await Agent.start({ config, plugins, base: loaded.file, log }).catch(async e => {
+    throw await explain(e, {
+      running: `stop it, or give this one another data in ${loaded.file}`,
+      port: `stop it, or choose another port in ${loaded.file}`,
+    })
+  })
   const admin = await AdminSocket.open(agent.kernel, () => agent.publishKeys()).catch(async e => {
     await agent.close()
     throw e

@@ -9,18 +9,36 @@ const object = (properties: object, required: readonly string[] = []) => ({
   required,
 })
 const DOMAIN = '^([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\\.)+[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$'
-const domain = { type: 'string', maxLength: 253, pattern: DOMAIN } as const
+/** A pattern is said to the operator by its description and first example. */
+const domain = {
+  type: 'string',
+  maxLength: 253,
+  pattern: DOMAIN,
+  description: 'a domain name in lower case, of two labels or more',
+  examples: ['flows.example.org'],
+} as const
+const HOST = '(\\[[0-9a-fA-F:.]+\\]|[^:/\\[\\]]+)'
 
 export const CONFIG_SCHEMA = object(
   {
-    host: domain,
+    host: { ...domain, examples: ['fnaa.example.org'] },
     domains: { type: 'array', items: domain, minItems: 1 },
     listen: {
       type: 'array',
       minItems: 1,
-      items: { type: 'string', pattern: '^(tcp|tls)://(\\[[0-9a-fA-F:.]+\\]|[^:/]+):[0-9]{1,5}$' },
+      items: {
+        type: 'string',
+        pattern: `^(tcp|tls)://${HOST}:[0-9]{1,5}$`,
+        description: 'tcp://address:port (STARTTLS) or tls://address:port (TLS from the first byte)',
+        examples: ['tcp://127.0.0.1:61000'],
+      },
     },
-    advertise: { type: 'string', pattern: '^[^:]+:[0-9]{1,5}$' },
+    advertise: {
+      type: 'string',
+      pattern: '^[^:]+:[0-9]{1,5}$',
+      description: 'host:port under which others reach the agent',
+      examples: ['fnaa.example.org:61000'],
+    },
     addresses: strings,
     data: { type: 'string', minLength: 1 },
     tls: {

@@ -2,17 +2,12 @@ import type { Ajv, ErrorObject } from 'ajv'
 import { FnaError } from '../contract/errors.js'
 import type { AnyPlugin } from '../contract/plugin.js'
 import { checkPlugins } from '../host/boot.js'
-import { type Config, flattenPlugins, PERIOD_FLOORS } from './define.js'
+import { type Config, flattenPlugins } from './define.js'
 import type { LoadedConfig } from './load.js'
 import { locate } from './locate.js'
+import { type Problem, rules } from './rules.js'
 import { CONFIG_SCHEMA } from './schema.js'
 import { nearest } from './suggest.js'
-
-/** One thing that is wrong, with where it stands and what to do. */
-export interface Problem {
-  readonly path: readonly string[]
-  readonly message: string
-}
 
 /** Every problem at once, in one error: an operator mends them in one go. */
 export class ConfigError extends FnaError {
@@ -26,18 +21,18 @@ export class ConfigError extends FnaError {
 /**
  * Checks the whole config without opening anything: the kernel's options, each plugin's options by its own schema, and
  * what plugins would contend for.
+ * @param look what else is looked at: files and folders, for `fnaad check` and before a boot
  * @throws ConfigError
  */
-export async function validate(loaded: LoadedConfig): Promise<{ config: Config; plugins: AnyPlugin[] }> {
+export async function validate(
+  loaded: LoadedConfig,
+  look?: (config: Config) => Promise<Problem[]>,
+): Promise<{ config: Config; plugins: AnyPlugin[] }> {
   const { plugins: raw, ...rest } = loaded.config
   const plugins = flattenPlugins(Array.isArray(raw) ? raw : [])
   const problems: Problem[] = []
   if (!Array.isArray(raw)) problems.push({ path: ['plugins'], message: 'plugins must be a list' })
-  problems.push(
-    ...(await problemsOf(CONFIG_SCHEMA, rest, [])),
-    ...periods(loaded.config),
-    ...names(loaded.config, plugins),
-  )
+  problems.push(...(await problemsOf(CONFIG_SCHEMA, rest, [])), ...rules(loaded.config, plugins))
   for (const [i, plugin] of plugins.entries()) {
     if (typeof plugin?.setup !== 'function' || !plugin.manifest) {
       problems.push({ path: ['plugins'], message: `plugins.${i} is not what a plugin's factory returns` })
@@ -49,51 +44,14 @@ export async function validate(loaded: LoadedConfig): Promise<{ config: Config; 
   if (problems.length === 0) {
     try {
       checkPlugins(plugins)
-      if (!plugins.some(p => p.manifest.kind === 'store'))
-        throw new Error('plugins has no store: add one, such as storeLmdb()')
     } catch (e) {
       problems.push({ path: ['plugins'], message: (e as Error).message })
     }
   }
+  // Where an option is wrong as such, what it leads to is another matter.
+  if (look) problems.push(...(await look(loaded.config)).filter(p => !problems.some(q => q.path[0] === p.path[0])))
   if (problems.length > 0) throw new ConfigError(await Promise.all(problems.map(p => describe(p, loaded))))
   return { config: loaded.config, plugins }
-}
-
-/** What a boot would refuse, or what could never work. */
-function names(config: Config, plugins: readonly AnyPlugin[]): Problem[] {
-  const domains = Array.isArray(config.domains) ? config.domains : []
-  const namespaces = Array.isArray(config.namespaces) ? config.namespaces : []
-  const outside = namespaces
-    .map(n => (typeof n === 'string' ? n : String(n?.name)))
-    .filter(n => !domains.some(d => n === d || n.endsWith(`.${d}`)))
-    .map(n => ({ path: ['namespaces'], message: `namespaces: ${n} lies in none of domains (${domains.join(', ')})` }))
-  const holds = plugins.some(
-    p => p?.manifest?.kind === 'broker' && (p.manifest.supports as { reach?: string }).reach === 'process',
-  )
-  const brokers = plugins.filter(p => p?.manifest?.kind === 'broker').length
-  const none = namespaces.length > 0 && !holds && brokers === 0
-  const broker = none
-    ? [
-        {
-          path: ['namespaces'],
-          message: 'namespaces need a broker plugin that holds their flows: add one, such as brokerEmbedded()',
-        },
-      ]
-    : []
-  const administrators = Array.isArray(config.administrators) ? config.administrators : []
-  const strangers = administrators
-    .filter(a => !domains.some(d => typeof a === 'string' && a.endsWith(`@${d}`)))
-    .map(a => ({ path: ['administrators'], message: `administrators: ${a} must be user@domain, of one of domains` }))
-  return [...outside, ...broker, ...strangers]
-}
-
-function periods(config: Config): Problem[] {
-  return Object.entries(config.federation ?? {}).flatMap(([key, value]) => {
-    const floor = PERIOD_FLOORS[key as keyof typeof PERIOD_FLOORS]
-    return floor !== undefined && typeof value === 'number' && value < floor
-      ? [{ path: ['federation', key], message: `federation.${key} is ${value} s: it must be at least ${floor} s` }]
-      : []
-  })
 }
 
 let shared: Promise<Ajv> | undefined
@@ -110,21 +68,45 @@ function validator(): Promise<Ajv> {
 async function problemsOf(schema: object, value: unknown, base: string[], plugin?: string): Promise<Problem[]> {
   const check = (await validator()).compile(schema)
   if (check(value)) return []
-  return (check.errors ?? [])
-    .filter(
-      e =>
-        e.keyword !== 'oneOf' || !(check.errors ?? []).some(o => o !== e && o.instancePath.startsWith(e.instancePath)),
-    )
-    .map(e => problem(e, schema, base, plugin))
+  return meant(check.errors ?? []).map(e => problem(e, schema, value, base, plugin))
 }
 
-function problem(e: ErrorObject, schema: object, base: string[], plugin?: string): Problem {
+/** Of a choice between forms, the errors of the form that was meant: the one with the fewest. */
+function meant(errors: readonly ErrorObject[]): ErrorObject[] {
+  const BRANCH = /^(.*\/oneOf)\/(\d+)\//
+  const misfits = new Map<string, Map<string, number>>()
+  for (const e of errors) {
+    const [, choice, branch] = BRANCH.exec(e.schemaPath) ?? []
+    if (choice === undefined || branch === undefined) continue
+    const at = `${choice} ${root(e, errors)}`
+    const counts = misfits.get(at) ?? new Map<string, number>()
+    // A text where an object is meant, or the reverse, is another form altogether.
+    const weight = e.keyword === 'type' && e.instancePath === root(e, errors) ? 100 : 1
+    misfits.set(at, counts.set(branch, (counts.get(branch) ?? 0) + weight))
+  }
+  return errors.filter(e => {
+    const [, choice, branch] = BRANCH.exec(e.schemaPath) ?? []
+    if (choice === undefined) return e.keyword !== 'oneOf'
+    const counts = [...misfits.get(`${choice} ${root(e, errors)}`)!].sort(
+      (a, b) => a[1] - b[1] || Number(a[0]) - Number(b[0]),
+    )
+    return counts[0]?.[0] === branch
+  })
+}
+
+/** The value to which a choice applied, around an error of one of its forms. */
+const root = (e: ErrorObject, errors: readonly ErrorObject[]): string =>
+  errors.find(o => o.keyword === 'oneOf' && e.schemaPath.startsWith(o.schemaPath) && within(e, o))?.instancePath ??
+  e.instancePath
+const within = (e: ErrorObject, o: ErrorObject): boolean => `${e.instancePath}/`.startsWith(`${o.instancePath}/`)
+
+function problem(e: ErrorObject, schema: object, value: unknown, base: string[], plugin?: string): Problem {
   const path = e.instancePath.split('/').slice(1)
-  const shown = (plugin ? [`plugin '${plugin}': `, 'options', ...path] : ['', ...path]) as string[]
-  const name = shown[0] + shown.slice(1).join('.')
+  const prefix = plugin ? `plugin '${plugin}': ` : ''
+  const name = prefix + [...(plugin ? ['options'] : []), ...path].join('.')
   if (e.keyword === 'additionalProperties') {
     const unknown = String(e.params['additionalProperty'])
-    const known = Object.keys((schemaAt(schema, path) as { properties?: object })?.properties ?? {})
+    const known = Object.keys((valueAt(schema, schemaPath(e)) as { properties?: object })?.properties ?? {})
     const hint = nearest(unknown, known)
     const advice = hint ? `did you mean ${hint}?` : `known are: ${known.join(', ') || 'none'}`
     return {
@@ -132,15 +114,39 @@ function problem(e: ErrorObject, schema: object, base: string[], plugin?: string
       message: `${name ? `${name}.` : ''}${unknown} is not an option; ${advice}`,
     }
   }
-  const choice = e.keyword === 'enum' ? `: ${(e.params['allowedValues'] as unknown[]).join(', ')}` : ''
-  return { path: [...base, ...path], message: `${name || 'the config'} ${e.message ?? 'is wrong'}${choice}` }
+  if (e.keyword === 'required') {
+    const missing = String(e.params['missingProperty'])
+    return { path: [...base, ...path], message: `${name ? `${name}.` : ''}${missing} is missing: the agent needs it` }
+  }
+  return {
+    path: [...base, ...path],
+    message: `${name || 'the config'} is ${shown(valueAt(value, path))}: it ${rule(e, schema)}`,
+  }
 }
 
-function schemaAt(schema: object, path: readonly string[]): unknown {
-  return path.reduce<unknown>((s, word) => {
-    const node = s as { properties?: Record<string, unknown>; items?: unknown } | undefined
-    return node?.properties?.[word] ?? node?.items
-  }, schema)
+/** The rule that a value breaks, in words: of a pattern, what the schema says of it. */
+function rule(e: ErrorObject, schema: object): string {
+  if (e.keyword === 'enum') return `must be one of ${(e.params['allowedValues'] as unknown[]).join(', ')}`
+  if (e.keyword === 'const') return `must be ${String(e.params['allowedValue'])}`
+  const { description, examples } = (valueAt(schema, schemaPath(e)) ?? {}) as {
+    description?: string
+    examples?: string[]
+  }
+  if (e.keyword !== 'pattern' || description === undefined) return e.message ?? 'is wrong'
+  return `must be ${description}${examples?.[0] === undefined ? '' : `, such as ${examples[0]}`}`
+}
+
+/** The schema's own way to what was broken, less the keyword. */
+const schemaPath = (e: ErrorObject): string[] => e.schemaPath.replace(/^#\/?/, '').split('/').slice(0, -1)
+
+const valueAt = (root: unknown, path: readonly string[]): unknown =>
+  path.reduce<unknown>((v, word) => (v as Record<string, unknown> | undefined)?.[word], root)
+
+const LONGEST = 60
+/** A value as an operator wrote it, cut where it is long. */
+function shown(value: unknown): string {
+  const text = typeof value === 'string' && value !== '' ? value : (JSON.stringify(value) ?? String(value))
+  return text.length > LONGEST ? `${text.slice(0, LONGEST)}…` : text
 }
 
 async function describe(p: Problem, loaded: LoadedConfig): Promise<string> {

@@ -2,13 +2,17 @@ import { rm } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { isAbsolute, join, resolve } from 'node:path'
 import { Agent } from '../agent.js'
+import { explain } from '../bin/explain.js'
 import { stopSignal } from '../bin/run-agent.js'
+import { UsageError } from '../bin/usage.js'
 import type { Config, ConfigAt } from '../config/define.js'
 import { loadConfig } from '../config/load.js'
+import { folder, surroundings } from '../config/surroundings.js'
 import { validate } from '../config/validate.js'
 import { FnaError } from '../contract/errors.js'
 import { createLogger } from '../log.js'
-import { AdminSocket, adminCommands, runAdmin } from '../server/admin-socket.js'
+import { AdminSocket, adminCommands, askAgent, runAdmin } from '../server/admin-socket.js'
+import { advice, hints } from './advice.js'
 import { Demo } from './demo.js'
 
 export interface DevOptions {
@@ -30,19 +34,23 @@ export interface Participant {
   readonly users: readonly { readonly name: string; readonly password: string }[]
   readonly admin: AdminSocket
 }
+/** The two domains where the command line names none. */
+export const DOMAINS = 'unix.test,emiliano.test'
 const USER = { name: 'test', password: 'test' }
 const READY_MS = 60_000
 
 /** `fnaad dev`: two participants on loopback, the one subscribed to a flow of the other, until Ctrl-C. */
 export async function dev(o: DevOptions): Promise<number> {
-  const domains = (o.domains ?? 'unix.test,emiliano.test').split(',').map(d => d.trim().toLowerCase())
+  const domains = (o.domains ?? DOMAINS).split(',').map(d => d.trim().toLowerCase())
   const port = Number(o.port ?? 61_000)
   if (domains.length !== 2 || domains[0] === domains[1])
-    throw new FnaError('FNA_ERR_CONFIG', '--domains takes two different domains with a comma between')
+    throw new UsageError(`--domains is ${o.domains}: it takes two different domains, such as a.test,b.test`)
   if (!Number.isInteger(port) || port < 1 || port > 65_534)
-    throw new FnaError('FNA_ERR_CONFIG', '--port is 1 to 65534: the second agent gets the next one')
+    throw new UsageError(`--port is ${o.port}: it must be 1 to 65534, and the second agent gets the next one`)
   const data = resolve(o.data ?? '.fnaad')
-  if (o.fresh) for (const d of domains) await rm(join(data, d), { recursive: true, force: true })
+  const [unfit] = await folder('--data', data)
+  if (unfit) throw new UsageError(unfit.message)
+  if (o.fresh) for (const d of domains) await forget(join(data, d))
   process.stdout.on('error', () => undefined)
   const say = o.json ? () => undefined : (line = '') => void process.stdout.write(`${line}\n`)
   const [a, b] = [await freePort(), await freePort()]
@@ -60,7 +68,11 @@ export async function dev(o: DevOptions): Promise<number> {
       [0, 1],
       [1, 0],
     ] as const) {
-      participants.push(await start(o.config, at(i, other)))
+      participants.push(
+        await start(o.config, at(i, other)).catch(async e => {
+          throw await explain(e, await advice(o, port))
+        }),
+      )
       const p = participants[i]!
       say(`${p.domain}: agent ${p.agent.kernel.config.host} on 127.0.0.1:${port + i}, names on 127.0.0.1:${p.dns.port}`)
     }
@@ -70,7 +82,7 @@ export async function dev(o: DevOptions): Promise<number> {
     // Before anyone is told that it runs: a signal may come at once.
     const stopped = stopSignal()
     if (o.json) process.stdout.write(`${JSON.stringify({ participants: participants.map(p => summary(p)) })}\n`)
-    else hints(participants, o, say, o.empty === true)
+    else hints(participants, o, say)
     if (!o.empty) demo.show()
     process.send?.({ ready: true })
     await stopped
@@ -87,9 +99,16 @@ export async function dev(o: DevOptions): Promise<number> {
   return 0
 }
 
+/** Removes the state of the last time; what an agent uses stays, and the boot says which. */
+async function forget(data: string): Promise<void> {
+  if (!(await askAgent(data, { name: 'is anybody there', args: [] }).catch(() => true))) {
+    await rm(data, { recursive: true, force: true })
+  }
+}
+
 async function start(config: string, at: ConfigAt): Promise<Participant> {
   const loaded = await loadConfig(config, at)
-  const { config: checked, plugins } = await validate(loaded)
+  const { config: checked, plugins } = await validate(loaded, surroundings)
   const loopback = checked.listen.every(l => /\/\/(127\.|\[::1\])/.test(l))
   if (!loopback)
     throw new FnaError(
@@ -140,29 +159,6 @@ const summary = (p: Participant) => ({
     .list('Subscription')
     .map(s => ({ id: s.name, source: s.spec.source, local: s.spec.local, phase: s.status.phase })),
 })
-
-function hints(
-  participants: readonly Participant[],
-  o: DevOptions,
-  say: (line?: string) => void,
-  empty: boolean,
-): void {
-  const [first, second] = participants as [Participant, Participant]
-  const config =
-    o.data === undefined && o.port === undefined && o.domains === undefined
-      ? ''
-      : ` --config ${join(o.data ?? '.fnaad', 'flow.yml')}`
-  say()
-  say('Try, in another terminal:')
-  if (empty) say(`  npx fnua${config} create flow time.${first.namespace} --visibility public`)
-  say(`  npx fnua${config} read time.${first.namespace} --max 3`)
-  say(`  echo hello | npx fnua${config} write time.${first.namespace}`)
-  say(`  npx fnua${config} get subscribers time.${first.namespace}`)
-  say(`  npx fnua${config} --agent fnaa-${second.domain.split('.')[0]} get subscriptions`)
-  say(`  telnet 127.0.0.1 ${first.agent.addresses[0]!.port}`)
-  say('Ctrl-C ends it; the state stays.')
-  say()
-}
 
 /** A port that nobody has now. */
 function freePort(): Promise<number> {

@@ -24,13 +24,21 @@ export interface HostPort {
 
 export const DEFAULT_LISTEN = '127.0.0.1:5300'
 
+/** 0 to 65535. */
+const PORT = '([0-9]{1,4}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5])'
+
 /** JSON Schema (2020-12) of the options. */
 export const OPTIONS_SCHEMA = {
   $schema: 'https://json-schema.org/draft/2020-12/schema',
   type: 'object',
   additionalProperties: false,
   properties: {
-    listen: { type: 'string', description: 'host:port, UDP and TCP' },
+    listen: {
+      type: 'string',
+      pattern: `^(\\[[0-9a-fA-F:.]+\\]|[0-9.]+):${PORT}$`,
+      description: 'address:port of this host, port 0 to 65535',
+      examples: ['127.0.0.1:5300'],
+    },
     zones: { type: 'array', uniqueItems: true, minItems: 1, items: { type: 'string' } },
     address: { type: 'string', description: 'IP address of this server as others see it' },
     forward: {
