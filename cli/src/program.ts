@@ -145,11 +145,11 @@ export function help(program: Command, words: readonly string[]): string {
     command = next
   }
   if (command === program && words.length > 0) throw usage(`there is no help for ${words.join(' ')}`)
-  return command.helpInformation() + (command === program ? topics() : '')
+  return command.helpInformation() + (command === program ? `${topics()}\n` : '')
 }
 
 /** What stands below the list of commands. */
 function topics(): string {
   const rows = [...TOPICS].map(([name, { summary }]) => `  ${name.padEnd(14)}${summary}`)
-  return `\nTopics of fnua help:\n${rows.join('\n')}\n\n${exitLine()}\n`
+  return `\nTopics of fnua help:\n${rows.join('\n')}\n\n${exitLine()}`
 }

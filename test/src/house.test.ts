@@ -1,11 +1,10 @@
-import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process'
-import { once } from 'node:events'
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { mkdir, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import t from 'tap'
 import { CONFIG, folder, freePort } from './support/agents.js'
+import { Start, shell, twoPorts } from './support/start.js'
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url))
 const { broken } = (await import(new URL('../../scripts/imports.mjs', import.meta.url).href)) as {
@@ -151,66 +150,6 @@ const ELSEWHERE: Readonly<Record<string, string>> = {
   'npm start': 'below: scripts/start.mjs is what it runs',
   'npm test': 'this run',
   'npx fnaad --config fnaad.config.ts': 'thesis-server.test.ts (T1, T5) and config.test.ts',
-}
-
-/** Without what tap puts into the programs that a test starts: this is what a user starts. */
-const PLAIN = ['-u', 'NODE_OPTIONS']
-
-interface Done {
-  readonly code: number | null
-  readonly out: string
-  readonly err: string
-}
-function shell(line: string, input = ''): Promise<Done> {
-  const child = spawn('env', [...PLAIN, 'sh', '-c', line], {
-    cwd: ROOT,
-    env: { ...process.env, FNAAD_LOG_LEVEL: 'error' },
-  })
-  let [out, err] = ['', '']
-  child.stdout.on('data', (d: Buffer) => (out += d.toString()))
-  child.stderr.on('data', (d: Buffer) => (err += d.toString()))
-  child.stdin.on('error', () => undefined).end(input)
-  return new Promise(resolve => child.on('close', code => resolve({ code, out, err })))
-}
-
-/** scripts/start.mjs, as `npm start` runs it, until the end of the test. */
-class Start {
-  readonly child: ChildProcessWithoutNullStreams
-  #out = ''
-  #err = ''
-  constructor(args: readonly string[]) {
-    const program = [...PLAIN, process.execPath, join(ROOT, 'scripts', 'start.mjs')]
-    this.child = spawn('env', [...program, ...args], { cwd: '/' })
-    this.child.stdin.end()
-    this.child.stdout.on('data', (d: Buffer) => (this.#out += d.toString()))
-    this.child.stderr.on('data', (d: Buffer) => (this.#err += d.toString()))
-  }
-
-  /** The one line of `--json`. */
-  async line(): Promise<Record<string, unknown>> {
-    while (!this.#out.includes('\n')) {
-      if (this.child.exitCode !== null) throw new Error(`it did not start:\n${this.#err}`)
-      await Promise.race([once(this.child.stdout, 'data'), once(this.child, 'exit')])
-    }
-    return JSON.parse(this.#out.slice(0, this.#out.indexOf('\n'))) as Record<string, unknown>
-  }
-
-  /** @returns what it wrote to standard output, all of it */
-  async stop(): Promise<string> {
-    if (this.child.exitCode === null) {
-      this.child.kill('SIGTERM')
-      await once(this.child, 'close')
-    }
-    return this.#out
-  }
-}
-
-/** A port with a free one behind it: the second agent takes that. */
-async function twoPorts(): Promise<number> {
-  for (;;) {
-    const port = await freePort()
-    if (port < 65_000) return port
-  }
 }
 
 /** What a command prints, by a word of it. */

@@ -1,20 +1,13 @@
 import { fork } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 import t from 'tap'
-import { folder, freePort } from './support/agents.js'
+import { folder } from './support/agents.js'
 import { dialogue, LOGIN } from './support/dialogue.js'
 import { Raw } from './support/raw.js'
+import { twoPorts } from './support/start.js'
 import { gather, ready, stopped } from './support/thesis.js'
 
 const FNAAD = fileURLToPath(new URL('../../core/bin/fnaad.js', import.meta.url))
-
-/** A port with a free one behind it: the second agent takes that. */
-async function twoPorts(): Promise<number> {
-  for (;;) {
-    const port = await freePort()
-    if (port < 65_000) return port
-  }
-}
 
 t.test('fnaad dev: the telnet dialogues of the thesis work as printed', async t => {
   const port = await twoPorts()
