@@ -18,7 +18,8 @@ export class LineReader {
   limit: number
   #chunk: Buffer = EMPTY
   #start = 0
-  #plain = true
+  /** The chunk as text, where it is all ASCII: searching a string stays in compiled code, searching a Buffer leaves it. */
+  #text: string | null = null
   #tail: Buffer[] = []
   #held = 0
   #fault: FnapError | null = null
@@ -39,7 +40,7 @@ export class LineReader {
     this.#chunk = chunk
     this.#start = 0
     // Looked at once for the whole chunk: most hold neither NUL nor anything beyond ASCII.
-    this.#plain = isAscii(chunk) && chunk.indexOf(0) < 0
+    this.#text = isAscii(chunk) && chunk.indexOf(0) < 0 ? latin1(chunk, 0, chunk.length) : null
   }
 
   /**
@@ -51,7 +52,8 @@ export class LineReader {
     const chunk = this.#chunk
     const start = this.#start
     if (start === chunk.length) return null
-    const end = chunk.indexOf(LF, start)
+    const text = this.#text
+    const end = text === null ? chunk.indexOf(LF, start) : text.indexOf('\n', start)
     if (end < 0) return this.#keep()
     const size = this.#held + end + 1 - start
     // The CR may be the last byte of the tail, when the chunk began with the LF.
@@ -59,10 +61,10 @@ export class LineReader {
     if (size > this.limit || before !== CR) throw this.#fail(this.#firstFault(end + 1))
     this.#start = end + 1
     if (this.#held > 0) return this.#join(chunk.subarray(start, end + 1))
-    if (this.#plain) {
-      const line = latin1(chunk, start, end - 1)
-      if (line.includes('\r')) throw this.#fail('BADLINE')
-      return line
+    if (text !== null) {
+      if (text.indexOf('\r', start) !== end - 1) throw this.#fail('BADLINE')
+      // A slice of 13 or more would keep the whole chunk's text alive for as long as anyone keeps the line.
+      return size < 15 ? text.slice(start, end - 1) : latin1(chunk, start, end - 1)
     }
     return this.#decode(chunk.subarray(start, end - 1))
   }
@@ -73,6 +75,7 @@ export class LineReader {
     this.#tail = []
     this.#held = 0
     this.#chunk = EMPTY
+    this.#text = null
     this.#start = 0
     return left
   }
@@ -89,6 +92,7 @@ export class LineReader {
     this.#tail.push(part.length * 2 < part.buffer.byteLength ? Buffer.from(part) : part)
     this.#held = size
     this.#chunk = EMPTY
+    this.#text = null
     this.#start = 0
     return null
   }

@@ -11,7 +11,7 @@ export interface HashBounds {
   readonly total: number
 }
 /** With 100 ms a hash the longest wait stays below the ten seconds that a step of a login has. */
-export const HASH_BOUNDS: HashBounds = { workers: 2, perSource: 8, total: 128 }
+export const HASH_BOUNDS: HashBounds = { workers: 2, perSource: 32, total: 128 }
 
 /** What was asked for without a client behind it: a plugin's admin command. */
 const NOBODY = ''
