@@ -12,6 +12,7 @@ import { Positions } from './data/positions.js'
 import { Issued } from './federation/issued.js'
 import { Peers } from './federation/peers.js'
 import { Provider } from './federation/provider.js'
+import { Quotas } from './federation/quotas.js'
 import { Subscriptions } from './federation/subscriptions.js'
 import { Audit } from './grants/audit.js'
 import { Authorizer } from './grants/authorizer.js'
@@ -243,6 +244,7 @@ async function assemble(
   k.listener = new Listener(k, k.certificates)
   k.registrar = new Registrar(k.loaded, { host: k.config.host, port: 0, tls: false, addresses: [] })
   k.provider = new Provider(k)
+  k.quotas = new Quotas(k)
   k.peers = new Peers(k)
   k.subscriptions = new Subscriptions(k)
   k.processors = new Processors(k, base)

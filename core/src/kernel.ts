@@ -8,6 +8,7 @@ import type { Positions } from './data/positions.js'
 import type { Issued } from './federation/issued.js'
 import type { Peers } from './federation/peers.js'
 import type { Provider } from './federation/provider.js'
+import type { Quotas } from './federation/quotas.js'
 import type { Subscriptions } from './federation/subscriptions.js'
 import type { Audit } from './grants/audit.js'
 import type { Authorizer } from './grants/authorizer.js'
@@ -44,6 +45,7 @@ export interface Kernel {
   readonly issued: Issued
   readonly registrar: Registrar
   readonly provider: Provider
+  readonly quotas: Quotas
   readonly peers: Peers
   readonly subscriptions: Subscriptions
   readonly processors: Processors

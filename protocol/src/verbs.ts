@@ -121,7 +121,7 @@ export const VERBS: readonly Verb[] = Object.freeze([
   verb('UPDATE SUBSCRIPTION', OWN, 'Changes a subscription', `id [FILTER text] ${MODE} [ROTATE]`),
   verb('GET SUBSCRIPTIONS', 'own; ALL: administrator', 'Lists what the caller subscribed to', '[ALL] [PAGE]'),
   verb('DESCRIBE SUBSCRIPTION', OWN, 'Shows a subscription', `id ${SHOW}`),
-  verb('GET SUBSCRIBERS', 'manage', 'Lists who subscribed to a flow', 'flow [PAGE]'),
+  verb('GET SUBSCRIBERS', 'manage', 'Lists who subscribed to a flow', 'flow [ALL] [PAGE]'),
   verb('UPDATE SUBSCRIBER', 'manage', 'Limits a subscriber', 'flow who|id LIMIT limit'),
   verb('REMOVE SUBSCRIBER', 'manage', 'Cuts a subscriber off', 'flow who|id [REASON text]'),
   verb('NOTIFY', 'domain login', 'Hints that a subscription has changed', { agent: 'id' }),

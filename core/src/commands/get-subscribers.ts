@@ -2,12 +2,17 @@ import type { Known } from '../federation/wish.js'
 import type { Kernel } from '../kernel.js'
 import { flow, type Handler, item, list, need, type Words } from './command.js'
 
-/** Who reads our flow. */
+const OVER: ReadonlySet<string> = new Set(['revoked', 'gone'])
+
+/** Who reads our flow; with ALL also who did, as long as their tombstones stand. */
 export const getSubscribers: Handler = {
   id: 'GET SUBSCRIBERS',
   run: async (cx, command) => {
     const f = need(cx, 'manage', flow(cx, (command.args as Words)['flow'], { alias: false }))
-    const found = cx.kernel.resources.by('Subscriber', 'flow', f.name).filter(s => s.spec.generation > 0)
+    const all = (command.options as Words)['all'] === true
+    const found = cx.kernel.resources
+      .by('Subscriber', 'flow', f.name)
+      .filter(s => s.spec.generation > 0 && (all || !OVER.has(s.status.phase)))
     const lags = await Promise.all(found.map(s => lag(cx.kernel, s).catch(e => unknown(cx.kernel, s, e))))
     return list(
       found.map((s, i) => {

@@ -18,6 +18,7 @@ export const replicate: Handler = {
     const sink = need(cx, 'write', flow(cx, [a['sinks']].flat()[0]))
     if (originsOf(kernel.resources, source.name).includes(originOf(sink.name)))
       throw fnapError('LOOP', 'the events of the source come from the sink')
+    kernel.quotas.processor(me)
     const type = kernel.processors.typeFor('REPLICATE')!
     const name = mintId(randomBytes(16))
     const spec = {

@@ -27,6 +27,12 @@ export interface ServerLimits {
   readonly stalledSeconds: number
   /** Command lines a second, averaged over ten seconds; 0 is no limit. */
   readonly linesPerSecond: number
+  /** Subscriptions here of one other domain that has no QUOTA of its own; as many may have ended within 60 days. */
+  readonly domainSubscriptions: number
+  /** Subscriptions of one user of our own, aliases included; as many of our own flows may have ended within 60 days. */
+  readonly userSubscriptions: number
+  /** Processors of one user of our own, beside those of subscriptions. */
+  readonly userProcessors: number
   /** Named cursors (READ FROM CURSOR) of one reader, over all flows. */
   readonly cursors: number
   /** Days after which a cursor that nobody used is forgotten. */
@@ -128,6 +134,9 @@ export const SERVER_LIMITS: ServerLimits = {
   idleSeconds: 300,
   stalledSeconds: 60,
   linesPerSecond: 0,
+  domainSubscriptions: 1000,
+  userSubscriptions: 1000,
+  userProcessors: 100,
   cursors: 1000,
   cursorDays: 60,
 }

@@ -1,4 +1,4 @@
-import { fnapError, slowDown } from '@fnaa/protocol'
+import { fnapError } from '@fnaa/protocol'
 import type { Call } from '../contract/common.js'
 import type { Limits } from '../contract/kinds.js'
 import type { Resource } from '../contract/store.js'
@@ -13,8 +13,6 @@ import { type Agreement, replyOf } from './agreement.js'
 import { openRequest } from './requests.js'
 import { type Tracked, Tracking } from './tracking.js'
 import { checkKnown, isTombstone, type Known, sameWish, specOf, stale, type Wish } from './wish.js'
-
-const TOMBSTONES_UNKNOWN = 1000
 
 /** P of federation.md: what others subscribe to here. The controller in subscriber-controller.ts does the work. */
 export class Provider {
@@ -60,9 +58,9 @@ export class Provider {
     if (!w.accept.includes('fnap'))
       throw fnapError('NOTSUPPORTED', 'ACCEPT has no broker type that this flow can be served by')
     const flow = await this.#authorise(w)
+    if (!known) await this.#k.quotas.subscriber(w)
     const c = { signal }
     if (flow === null) {
-      await this.#admit(w)
       await openRequest(this.#k, w, c)
       return null
     }
@@ -191,8 +189,6 @@ export class Provider {
     const { resources } = this.#k
     const phase = { phase: 'preparing' as const, ...(w.level === undefined ? {} : { level: w.level }) }
     if (!known) {
-      await this.#admit(w)
-      await this.#quotas(w)
       const status = { conditions: [], ...phase }
       try {
         await resources.create({ kind: 'Subscriber', name: w.id, spec: specOf(w), finalizers: [], status }, c)
@@ -227,23 +223,6 @@ export class Provider {
       c,
     )
     await this.#extend(w.id, c)
-  }
-
-  /** Strangers' writes stop while there is still room for the owner's (hardening H9). @throws QUOTA */
-  async #admit(w: Pick<Wish, 'peer'>): Promise<void> {
-    if (!this.#k.config.domains.includes(w.peer)) await this.#k.room.need('strangers', 'new subscribers')
-  }
-
-  async #quotas(w: Wish): Promise<void> {
-    if (this.#k.config.domains.includes(w.peer)) return
-    const quota = this.#k.resources.get('Peer', w.peer)?.spec.quota?.subscriptions
-    const held = this.#k.resources.by('Subscriber', 'peer', w.peer).filter(s => !isTombstone(s)).length
-    if (quota !== undefined && held >= quota) throw slowDown('QUOTA', 900, 'the quota of your domain is used up')
-    const ns = this.#k.resources.get('Flow', w.flow)?.spec.namespace ?? ''
-    const most = this.#k.resources.get('Namespace', ns)?.spec.quota?.subscribers
-    if (most === undefined) return
-    const live = this.#k.resources.by('Subscriber', 'flow', w.flow).filter(s => !isTombstone(s)).length
-    if (live >= most) throw slowDown('QUOTA', 900, 'the quota of the namespace is used up')
   }
 
   async #settled(w: Wish, signal: AbortSignal): Promise<Agreement> {
@@ -288,9 +267,7 @@ export class Provider {
 
   async #endUnknown(w: { peer: string; flow: string; id: string }, c: Call): Promise<void> {
     const { resources, clock, periods } = this.#k
-    await this.#admit(w)
-    const held = resources.by('Subscriber', 'peer', w.peer).filter(s => s.spec.generation === 0)
-    if (held.length >= TOMBSTONES_UNKNOWN) throw slowDown('QUOTA', 900, 'too many unknown IDs of your domain')
+    await this.#k.quotas.unknown(w.peer)
     const now = clock.now()
     const cause = { by: w.peer, at: iso(now), reason: 'unsubscribed before it was known' }
     const spec = {

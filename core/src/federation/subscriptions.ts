@@ -79,6 +79,7 @@ export class Subscriptions {
       } else if (!sameWish(known.spec, n)) throw fnapError('CONFLICT', 'it is there already with other options')
       else return known
     }
+    this.#k.quotas.subscription(n.for)
     const id = mintId(randomBytes(16))
     const spec: SubscriptionSpec = { ...n, desired: 'run', wish: 1 }
     const made = await this.#k.resources.create(

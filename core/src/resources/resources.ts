@@ -24,7 +24,7 @@ export type Listener = (now: Resource, previous: Resource | undefined, gone: boo
 const INDEXES: Partial<Record<KindName, readonly string[]>> = {
   Flow: ['namespace', 'owner'],
   Subscription: ['for', 'local', 'source'],
-  Subscriber: ['flow', 'peer'],
+  Subscriber: ['flow', 'peer', 'for'],
   Access: ['flow', 'who'],
   Request: ['flow', 'subscription', 'peer'],
 }

@@ -1,0 +1,90 @@
+import { slowDown } from '@fnaa/protocol'
+import type { Kernel } from '../kernel.js'
+import { isTombstone, type Known, type Wish } from './wish.js'
+
+/** New subscriptions that one domain, or one user of ours, may make at once, and how many a second after that. */
+const BURST = 200
+const PER_SECOND = 1
+const MOST_KEYS = 10_000
+const UNKNOWN = 1000
+/** Seconds: quotas are used up for longer, but a 429 asks for 900 at most. */
+const LONG = 900
+
+/**
+ * How much one domain, or one user of our own, may make this agent keep (hardening H9). What has ended counts as well: its
+ * tombstone stays for 60 days (federation rule 5), so making and ending subscriptions in turn is bounded too.
+ */
+export class Quotas {
+  readonly #k: Kernel
+  /** When all that a domain or user has made will have been paid for (milliseconds of the clock). */
+  readonly #spent = new Map<string, number>()
+
+  constructor(kernel: Kernel) {
+    this.#k = kernel
+  }
+
+  /** May the domain have one more subscriber here, or one more request for one? @throws QUOTA, RATE */
+  async subscriber(w: Pick<Wish, 'peer' | 'flow' | 'for'>): Promise<void> {
+    const { resources, room } = this.#k
+    if (this.#isOwn(w.peer)) return this.#ended(this.#ofUser(w.for), this.#k.limits.userSubscriptions)
+    await room.need('strangers', 'new subscribers')
+    const most = resources.get('Peer', w.peer)?.spec.quota?.subscriptions ?? this.#k.limits.domainSubscriptions
+    const all = resources.by('Subscriber', 'peer', w.peer)
+    if (living(all) >= most) throw slowDown('QUOTA', LONG, 'the quota of your domain is used up')
+    this.#ended(all, most)
+    const ns = resources.get('Flow', w.flow)?.spec.namespace ?? ''
+    const ofFlow = resources.get('Namespace', ns)?.spec.quota?.subscribers
+    if (ofFlow !== undefined && living(resources.by('Subscriber', 'flow', w.flow)) >= ofFlow)
+      throw slowDown('QUOTA', LONG, 'the quota of the namespace is used up')
+    this.#pace(w.peer, 'too many new subscriptions of your domain')
+  }
+
+  /** May the domain end one more ID that was never known? @throws QUOTA */
+  async unknown(peer: string): Promise<void> {
+    if (!this.#isOwn(peer)) await this.#k.room.need('strangers', 'new subscribers')
+    const held = this.#k.resources.by('Subscriber', 'peer', peer).filter(s => s.spec.generation === 0)
+    if (held.length >= UNKNOWN) throw slowDown('QUOTA', LONG, 'too many unknown IDs of your domain')
+  }
+
+  /** May a user of ours have one more subscription, and with it an alias? @throws QUOTA, RATE */
+  subscription(user: string): void {
+    const most = this.#k.limits.userSubscriptions
+    if (this.#k.resources.by('Subscription', 'for', user).length >= most)
+      throw slowDown('QUOTA', LONG, `you have ${most} subscriptions, which is the most: UNSUBSCRIBE from one`)
+    this.#ended(this.#ofUser(user), most)
+    this.#pace(user, 'too many new subscriptions')
+  }
+
+  /** May a user of ours have one more processor of their own? @throws QUOTA */
+  processor(user: string): void {
+    const most = this.#k.limits.userProcessors
+    const own = this.#k.resources.list('Processor').filter(p => p.owner === undefined && p.spec.owner === user)
+    if (own.length >= most)
+      throw slowDown('QUOTA', LONG, `you have ${most} processors, which is the most: DELETE PROCESSOR one`)
+  }
+
+  #ended(all: readonly Known[], most: number): void {
+    const ended = all.filter(s => isTombstone(s) && s.spec.generation > 0).length
+    if (ended >= most)
+      throw slowDown('QUOTA', LONG, `${most} subscriptions have ended within 60 days, which is the most`)
+  }
+
+  #ofUser(user: string): Known[] {
+    return this.#k.resources.by('Subscriber', 'for', user).filter(s => this.#isOwn(s.spec.peer))
+  }
+
+  #pace(key: string, why: string): void {
+    const now = this.#k.clock.now()
+    const due = Math.max(this.#spent.get(key) ?? 0, now) + 1000 / PER_SECOND
+    const over = due - now - (BURST * 1000) / PER_SECOND
+    if (over > 0) throw slowDown('RATE', over / 1000, why)
+    if (this.#spent.size >= MOST_KEYS) for (const [k, t] of this.#spent) if (t <= now) this.#spent.delete(k)
+    this.#spent.set(key, due)
+  }
+
+  #isOwn(domain: string): boolean {
+    return this.#k.config.domains.includes(domain)
+  }
+}
+
+const living = (all: readonly Known[]): number => all.filter(s => !isTombstone(s)).length
