@@ -1,5 +1,5 @@
 import { type Config, flattenPlugins } from '@fnaa/core'
-import { decodeBatch, formatCommand } from '@fnaa/protocol'
+import { decodeBatch, encodeFrame, formatCommand } from '@fnaa/protocol'
 import t from 'tap'
 import storeLmdb from '../../plugins/store-lmdb/dist/index.js'
 import { type Client, pair, places, single, TestAgent } from './support/agents.js'
@@ -189,4 +189,46 @@ t.test('a text WRITE that is longer than a frame reaches readers by frames, all 
   }
   await user.ok(`SUBSCRIBE ${FLOW} LOCAL copy.flows.unix.test FROM earliest`)
   t.equal((await user.follow('copy.flows.unix.test', 100, { from: { at: 'earliest' } })).length, 100, 'a subscription')
+})
+
+/** Writes until the other side closes; what the socket took until then, at most `most` bytes. */
+async function pour(raw: Raw, most: number): Promise<number> {
+  const junk = Buffer.alloc(1 << 16, 'A')
+  let poured = 0
+  const closed = new Promise<void>(resolve => raw.socket.once('close', () => resolve()))
+  while (!raw.closed && !raw.socket.destroyed && poured < most) {
+    poured += junk.length
+    if (!raw.socket.write(junk)) await Promise.race([closed, new Promise(r => raw.socket.once('drain', r))])
+  }
+  return poured
+}
+
+t.test('who reads nothing and says E is not poured into memory', async t => {
+  const a = await single(t)
+  const user = await a.login(t)
+  await user.ok(`CREATE FLOW ${FLOW}`)
+  for (let i = 0; i < 4; i++) await user.write(FLOW, ...Array.from({ length: 200 }, () => 'x'.repeat(30_000)))
+  const raw = await Raw.open(t, a.port)
+  await raw.login()
+  await raw.say(`READ FLOW ${FLOW} FROM earliest FORMAT BATCH`)
+  raw.socket.pause()
+  raw.send(encodeFrame({ type: 'W', bytes: 64 << 20 }))
+  while (![...a.kernel.sessions].some(s => s.socket.writableNeedDrain)) await new Promise(r => setImmediate(r))
+  raw.send(encodeFrame({ type: 'E', code: 220, text: 'OK' }))
+  const poured = await pour(raw, 64 << 20)
+  t.ok(poured < 32 << 20, `${poured} bytes went in`)
+})
+
+t.test('a command behind E waits for its turn', async t => {
+  const a = await single(t)
+  const user = await a.login(t)
+  await user.ok(`CREATE FLOW ${FLOW}`)
+  const raw = await Raw.open(t, a.port)
+  await raw.login()
+  const end = encodeFrame({ type: 'E', code: 220, text: 'OK' })
+  for (const command of [`READ FLOW ${FLOW} FOLLOW FORMAT BATCH`, `WRITE FLOW ${FLOW} FORMAT BATCH`]) {
+    await raw.say(command)
+    raw.send(Buffer.concat([end, Buffer.from('WHOAMI\r\n')]))
+    t.match(await raw.line(), /220 OK test@unix.test$/, command)
+  }
 })

@@ -14,6 +14,7 @@ import type { Source, Wire } from '../contract/broker.js'
 import { isFna } from '../contract/errors.js'
 import { toFnapError } from '../server/errors.js'
 import type { Result, Session } from '../server/session.js'
+import { checkBehind } from './behind.js'
 import { type Piece, piecesOf } from './pieces.js'
 import type { Cursor } from './positions.js'
 import { Rate } from './rate.js'
@@ -168,7 +169,7 @@ class BatchStream {
     if (this.#place !== null) this.#expect(shard, cursor)
     session.write(encodeDataHead(shard, cursor, bytes.length))
     session.write(bytes)
-    await session.drained()
+    await session.drained(signal)
     return true
   }
 
@@ -191,6 +192,7 @@ class BatchStream {
         if (!frame) break
         this.#onFrame(frame)
       }
+      if (this.#ended) checkBehind(this.#frames)
     } catch (e) {
       this.#cx.kernel.log.warn({ session: session.id, err: e }, 'bad frame')
       session.destroy()

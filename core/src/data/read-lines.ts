@@ -103,7 +103,7 @@ async function copy(
     }
     const text = lines.length > 0 ? `${lines.join('\r\n')}\r\n` : ''
     session.send(text, true)
-    await session.drained()
+    await session.drained(signal)
     if (left <= 0 || signal.aborted) return
     await rate.wait(lines.length, text.length, signal)
   }

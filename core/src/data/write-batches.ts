@@ -1,11 +1,24 @@
-import { batchOf, checkBatch, encodeFrame, type FnapError, type Frame, FrameReader, LIMITS } from '@fnaa/protocol'
+import {
+  BATCH_AT,
+  batchOf,
+  checkBatch,
+  encodeFrame,
+  type FnapError,
+  type Frame,
+  FrameReader,
+  LIMITS,
+} from '@fnaa/protocol'
 import type { Context } from '../commands/command.js'
 import type { Sink, Wire } from '../contract/broker.js'
 import { toFnapError } from '../server/errors.js'
 import type { Result, Session } from '../server/session.js'
+import { checkBehind } from './behind.js'
 import type { Target } from './target.js'
 
 const WINDOW = 4 << 20
+
+/** Credit that a batch takes. None is as short as its header, so an honest client counts the same; an empty one is not free. */
+const costOf = (batch: Uint8Array): number => Math.max(BATCH_AT.records, batch.length)
 
 /** WRITE as frames: D in, A out when durable, W as credit. Every batch is checked before it is passed on. */
 export async function writeBatches(cx: Context, t: Target): Promise<Result> {
@@ -82,7 +95,7 @@ class WriteStream {
       checkBatch(batch, { expanded: LIMITS.expanded, now: this.#cx.kernel.clock.now() } as never)
       await this.#sink.write(batchOf({ shard, last: cursor, bytes: batch }), {}, { signal: session.gone.signal })
       session.write(encodeFrame({ type: 'A', shard, cursor }))
-      this.#window += batch.length
+      this.#window += costOf(batch)
       session.write(encodeFrame({ type: 'W', bytes: batch.length }))
     }
   }
@@ -95,12 +108,13 @@ class WriteStream {
         if (!frame) break
         if (frame.type === 'E' || frame.type === 'X') this.#ended = true
         else if (frame.type === 'D') {
-          this.#window -= frame.batch.length
+          this.#window -= costOf(frame.batch)
           // One batch over the credit is a race; more is a client that ignores it.
           if (this.#window < -LIMITS.frame) throw new Error('more data than credit')
           this.#queue.push(frame)
         }
       }
+      if (this.#ended) checkBehind(this.#frames)
     } catch (e) {
       this.#cx.kernel.log.warn({ session: session.id, err: e }, 'bad frame')
       session.destroy()

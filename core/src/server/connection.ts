@@ -9,7 +9,7 @@ export type Intake = { line(line: string): void | Promise<void> } | { bytes(chun
 /** Characters of replies that are held back at most while a chunk's lines run. */
 const OUT_HIGH = 1 << 20
 /** Bytes of lines that wait while a command runs; a client that sends more is not read from. */
-const WAITING = 4 * LIMITS.authLine
+export const WAITING = 4 * LIMITS.authLine
 const RATE_MS = 10_000
 let lastId = 0
 
@@ -113,18 +113,20 @@ export abstract class Connection {
     }
   }
 
-  /** Resolves when what was written is below the high-water mark, or the connection has gone. */
-  drained(): Promise<void> {
+  /** Resolves when what was written is below the high-water mark, the connection has gone, or `signal` aborts. */
+  drained(signal?: AbortSignal): Promise<void> {
     this.flush()
-    if (!this.socket.writableNeedDrain || this.socket.destroyed) return Promise.resolve()
+    if (!this.socket.writableNeedDrain || this.socket.destroyed || signal?.aborted) return Promise.resolve()
     return new Promise(resolve => {
       const done = () => {
         this.socket.off('drain', done)
         this.socket.off('close', done)
+        signal?.removeEventListener('abort', done)
         resolve()
       }
       this.socket.on('drain', done)
       this.socket.on('close', done)
+      signal?.addEventListener('abort', done)
     })
   }
 
