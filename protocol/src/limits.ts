@@ -35,6 +35,8 @@ export const LIMITS = Object.freeze({
   digits: 15,
   /** What a compressed batch may grow to. */
   expanded: 16_777_216,
+  /** Shards of one flow (a count): a position of all of them must fit a frame's JSON. */
+  shards: 1000,
   /** Words of one command (a count). */
   words: 512,
   /** Seconds that `429` may ask a client to wait. */

@@ -26,6 +26,7 @@ export const TYPED: Readonly<Record<Exclude<ValueType, 'choice' | 'flag' | 'quot
   on: 'ns flows.unix.ar',
   rights: 'write,READ',
   selector: 'K2026-a',
+  shards: '12',
   size: '10g',
   tags: '"niño,b"',
   text: '"a \\"quoted\\" \\\\ text, FOR bob@x.y"',
@@ -123,6 +124,7 @@ const BY_TYPE: Readonly<Record<string, fc.Arbitrary<unknown>>> = {
   on: fc.record({ kind: fc.constantFrom('Namespace', 'Flow'), name }),
   rights: fc.subarray([...RIGHTS], { minLength: 1 }),
   selector: lower('abz019', 1, 12),
+  shards: fc.integer({ min: 1, max: 1000 }),
   size: fc
     .tuple(fc.integer({ min: 1, max: 9999 }), fc.constantFrom(1, 2 ** 10, 2 ** 20, 2 ** 30))
     .map(([n, u]) => n * u),

@@ -40,6 +40,12 @@ export function parseNumber(text: string, what: string): number {
   return n
 }
 
+export function parseShards(text: string, what: string): number {
+  const n = text.length <= LIMITS.digits && /^[0-9]+$/.test(text) ? Number(text) : 0
+  if (n < 1 || n > LIMITS.shards) throw bad(what, `a number from 1 to ${LIMITS.shards}`)
+  return n
+}
+
 export function parseDuration(text: string, what: string): number {
   const match = text.length <= 16 ? /^([0-9]{1,15})([smhd])$/i.exec(text) : null
   const ms = match ? Number(match[1]) * MS[match[2]!.toLowerCase()]! : 0

@@ -18,6 +18,7 @@ import {
   parseOn,
   parsePairs,
   parseRights,
+  parseShards,
   parseSize,
   parseText,
   type Take,
@@ -129,6 +130,7 @@ const TYPES: ReadonlyMap<ValueType, Reader> = new Map<ValueType, Reader>([
       }),
     },
   ],
+  ['shards', { parse: single(parseShards), format: (n: number) => String(n) }],
   ['size', { parse: single(parseSize), format: (n: number) => byUnit(n, UNITS, ['g', 'm', 'k', '']) }],
   [
     'tags',

@@ -23,6 +23,7 @@ export type ValueType =
   | 'quota'
   | 'rights'
   | 'selector'
+  | 'shards'
   | 'size'
   | 'tags'
   | 'text'
@@ -73,6 +74,8 @@ const KEYS: ReadonlyMap<string, string> = new Map([
   ['RETENTIONBYTES', 'retentionBytes'],
   ['ONDELETE', 'onDelete'],
 ])
+/** Options whose `n` has a bound of its own. */
+const TYPES: ReadonlyMap<string, ValueType> = new Map([['SHARDS', 'shards']])
 const ABOUT = '[TITLE text] [DESCRIPTION text] [SCHEMA uri] [CONTACT text] [TAGS tags]'
 const PAGE = '[MAX n] [AFTER value] [FORMAT TEXT|JSON]'
 
@@ -164,7 +167,7 @@ function optionsOf(text: string, required: boolean, group: Option['group']): Opt
     }))
   }
   const spec = valueSpec(unit(rest, 0), KEYS.get(keyword!) ?? keyword!.toLowerCase())
-  return [{ ...base, ...spec, keyword: keyword! }]
+  return [{ ...base, ...spec, type: TYPES.get(keyword!) ?? spec.type, keyword: keyword! }]
 }
 
 /** Reads the words before the first option, without brackets. Returns how many were taken. */

@@ -102,3 +102,16 @@ t.test('a user of our own has so many subscriptions, aliases and processors, and
   await owner.ok('REPLICATE f1.flows.unix.test f2.flows.unix.test')
   t.match(await owner.say(`REPLICATE ${FLOW} f1.flows.unix.test`), { symbol: 'QUOTA', text: /DELETE PROCESSOR/ })
 })
+
+t.test('SHARDS has a bound, which the error names', async t => {
+  const a = await single(t)
+  const owner = await a.login(t)
+  await owner.ok(`CREATE FLOW ${FLOW}`)
+  for (const line of ['CREATE FLOW wide.flows.unix.test SHARDS 999999999', `UPDATE FLOW ${FLOW} SHARDS 1001`])
+    t.match(await owner.say(line), { code: 400, symbol: 'BADVALUE', text: /^SHARDS .*from 1 to 1000/ })
+  await owner.ok('CREATE FLOW wide.flows.unix.test SHARDS 1000')
+  await owner.write('wide.flows.unix.test', 'one')
+  t.same(await owner.read('wide.flows.unix.test'), ['one'])
+  await owner.ok(`SUBSCRIBE wide.flows.unix.test LOCAL copy.flows.unix.test FROM earliest`)
+  t.same(await owner.follow('copy.flows.unix.test', 1, { from: { at: 'earliest' } }), ['one'])
+})

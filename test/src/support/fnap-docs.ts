@@ -63,6 +63,7 @@ const RULES: Readonly<Record<Exclude<ValueType, 'choice' | 'flag' | 'quota'>, st
   on: 'thing',
   rights: 'rights',
   selector: 'selector',
+  shards: 'shards',
   size: 'size',
   tags: 'tags',
   text: 'text',
