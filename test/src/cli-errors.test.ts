@@ -1,16 +1,12 @@
-import { execFile } from 'node:child_process'
 import { createSocket } from 'node:dgram'
 import { once } from 'node:events'
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import t from 'tap'
 import { folder, freePort, single, type Teardown, type TestAgent } from './support/agents.js'
 import { fakeAgent, letting } from './support/fake-agent.js'
 import { configFor, fnua, type Ran, startFnua } from './support/fnua.js'
-import { PLAIN } from './support/process.js'
-
-const ROOT = fileURLToPath(new URL('../..', import.meta.url))
+import { ROOT, shell } from './support/start.js'
 
 /** One shape of errors, and an exit code for each kind. */
 let agent: TestAgent
@@ -177,17 +173,8 @@ t.test('a flow of another organisation: subscribe first, by a command that works
   await run('create', 'flow', 'twice.flows.unix.test')
   const twice = await fnua(['--config', file, 'create', 'flow', 'twice.flows.unix.test'], { cwd: ROOT })
   const typed = /\ntry: (.*)\n$/.exec(twice.stderr)?.[1] ?? 'false'
-  t.match(await shell(typed, ROOT), { code: 0, stdout: /flow=twice\.flows\.unix\.test/ }, typed)
+  t.match(await shell(typed), { code: 0, out: /flow=twice\.flows\.unix\.test/ }, typed)
 })
-
-/** Runs a line as a user types it. */
-function shell(line: string, cwd: string): Promise<{ code: number; stdout: string }> {
-  return new Promise(resolve => {
-    execFile('env', [...PLAIN, 'sh', '-c', line], { cwd }, (e, stdout) =>
-      resolve({ code: Number(e?.code ?? 0), stdout }),
-    )
-  })
-}
 
 t.test('130: Ctrl-C', async t => {
   const mute = await fakeAgent(t, () => undefined)

@@ -1,14 +1,11 @@
 import { execFile } from 'node:child_process'
-import { mkdir, rm, writeFile } from 'node:fs/promises'
+import { copyFile, mkdir, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import t from 'tap'
-import { single, type Teardown } from './support/agents.js'
-import { PLAIN } from './support/process.js'
+import { folder, single, type Teardown } from './support/agents.js'
+import { FNAAD, PLAIN } from './support/process.js'
 import { Raw } from './support/raw.js'
-
-const ROOT = fileURLToPath(new URL('../..', import.meta.url))
-const FNAAD = join(ROOT, 'core/bin/fnaad.js')
+import { ROOT } from './support/start.js'
 
 function check(file: string): Promise<{ code: number; out: string; err: string }> {
   return new Promise(resolve => {
@@ -170,6 +167,27 @@ t.test('YAML: the same options, plugins by package', async t => {
   })
   const odd = await config(t, 'odd.yaml', 'host: [\n')
   t.match(await check(odd), { code: 2, err: /odd\.yaml:\d+:\d+/ })
+})
+
+t.test('a config outside the project finds the packages beside fnaad', async t => {
+  const outside = await folder(t)
+  const yaml = 'host: a.b\ndomains: [a.b]\nlisten: ["tcp://127.0.0.1:0"]\ndata: state\nplugins:\n'
+  const module = `${IMPORTS}export default defineConfig({ host: 'a.b', domains: ['a.b'], listen: ['tcp://127.0.0.1:0'], data: '/tmp/x', plugins: [storeLmdb(), authSasl()] })\n`
+  for (const [name, text] of [
+    ['agent.ts', module],
+    ['agent.mjs', module],
+    ['agent.yaml', `${yaml}  - use: "@fnaa/store-lmdb"\n  - use: "@fnaa/auth-sasl"\n`],
+  ] as const) {
+    await writeFile(join(outside, name), text)
+    t.match(await check(join(outside, name)), { code: 0, out: /ok, 2 plugins: store-lmdb, auth-sasl/ }, name)
+  }
+  await copyFile(join(ROOT, 'fnaad.config.ts'), join(outside, 'fnaad.config.ts'))
+  t.match(await check(join(outside, 'fnaad.config.ts')), { code: 0, out: /ok, 8 plugins/ }, "the project's own")
+  await writeFile(join(outside, 'none.yaml'), `${yaml}  - use: "@fnaa/no-such"\n`)
+  t.match(await check(join(outside, 'none.yaml')), {
+    code: 2,
+    err: /none\.yaml: plugins\.0\.use is @fnaa\/no-such: it is installed neither beside the config nor beside fnaad/,
+  })
 })
 
 t.test('without the Bridge, SUBSCRIBE and REPLICATE answer 501, and CAPABILITIES says nothing of it', async t => {

@@ -3,8 +3,7 @@ import { mkdir, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import t from 'tap'
-import { CONFIG, folder, freePort } from './support/agents.js'
-import { Start, shell, twoPorts } from './support/start.js'
+import { folder } from './support/agents.js'
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url))
 const { broken } = (await import(new URL('../../scripts/imports.mjs', import.meta.url).href)) as {
@@ -132,92 +131,4 @@ t.test('the lock file names no registry', async t => {
     ([, p]) => p.resolved !== undefined && /^[a-z+]+:/.test(p.resolved),
   )
   t.strictSame(remote, [])
-})
-
-/** The commands that the documents show, comments taken off. */
-const shown = ['README.md', ...readdirSync(join(ROOT, 'docs', 'guides')).map(name => `docs/guides/${name}`)].flatMap(
-  file =>
-    [...readFileSync(join(ROOT, file), 'utf8').matchAll(/^```sh\n([\s\S]*?)^```$/gm)].flatMap(([, body]) =>
-      body!
-        .split('\n')
-        .map(line => line.replace(/(?:^|\s+)#.*$/, '').trim())
-        .filter(line => line !== ''),
-    ),
-)
-
-/** Those that do not end by themselves, or that are this run. */
-const ELSEWHERE: Readonly<Record<string, string>> = {
-  'npm start': 'below: scripts/start.mjs is what it runs',
-  'npm test': 'this run',
-  'npx fnaad --config fnaad.config.ts': 'thesis-server.test.ts (T1, T5) and config.test.ts',
-}
-
-/** What a command prints, by a word of it. */
-const SHOWN: readonly (readonly [string, RegExp])[] = [
-  [' read ', /^(?:\{"specversion":.*"data":\{"time":.*\}\}\n){1,3}$/],
-  [' write ', /^$/],
-  ['get flows', /time\.flows\.unix\.test/],
-  ['get subscribers', /test@emiliano\.test/],
-  ['get subscriptions', /time\.flows\.unix\.test .*active/],
-  ['user add', /alice/],
-  ['key show', /_fnapkey\.unix\.test/],
-]
-
-const IDS = /^[a-z2-7]{26}$/
-const participant = (domain: string) => ({
-  domain,
-  agent: { host: `fnaa.${domain}`, port: Number },
-  dns: { host: '127.0.0.1', port: Number },
-  users: [{ name: 'test', password: 'test' }],
-  namespace: `flows.${domain}`,
-})
-
-t.test('npm start, and every command that the documents show', async t => {
-  const data = await folder(t)
-  const start = new Start(['--port', String(await twoPorts()), '--data', data, '--json'])
-  t.teardown(() => start.stop())
-  const { participants } = (await start.line()) as { participants: readonly unknown[] }
-  t.equal(participants.length, 2)
-  t.match(participants[0], { ...participant('unix.test'), flows: ['time.flows.unix.test'], subscriptions: [] })
-  t.match(participants[1], {
-    ...participant('emiliano.test'),
-    flows: ['time.flows.emiliano.test'],
-    subscriptions: [{ id: IDS, source: 'time.flows.unix.test', local: 'time.flows.emiliano.test', phase: 'active' }],
-  })
-  const config = join(data, 'one.config.ts')
-  const at = { data: join(data, 'one'), ca: join(data, 'one-ca'), port: await freePort(), dnsPort: await freePort() }
-  await writeFile(config, `import base from ${JSON.stringify(CONFIG)}\nexport default base(${JSON.stringify(at)})\n`)
-  const rewritten = (line: string) =>
-    line.replace('.fnaad/flow.yml', join(data, 'flow.yml')).replace('fnaad.config.ts', config)
-  t.ok(shown.length >= 8, `${shown.length} commands`)
-  for (const line of [...shown, 'npx fnaad check']) {
-    if (ELSEWHERE[line] !== undefined) continue
-    t.match(line, /^(?:echo hello \| )?npx (?:fnua|fnaad) /, 'a command that this test knows how to run')
-    const done = await shell(rewritten(line), line.includes('user add') ? 'a long password\n' : '')
-    t.equal(done.code, 0, `${line}\n${done.err}`)
-    t.match(done.out, SHOWN.find(([word]) => line.includes(word))?.[1] ?? /./, line)
-  }
-  for (const line of Object.keys(ELSEWHERE)) t.ok(shown.includes(line), `${line} is still shown`)
-  t.equal((await start.stop()).split('\n').filter(Boolean).length, 1, 'one line on standard output, and no more')
-})
-
-t.test('fnaad dev --empty: no flows', async t => {
-  const start = new Start([
-    '--port',
-    String(await twoPorts()),
-    '--data',
-    await folder(t),
-    '--json',
-    '--empty',
-    '--domains',
-    'a.test,b.test',
-  ])
-  t.teardown(() => start.stop())
-  const { participants } = (await start.line()) as { participants: readonly unknown[] }
-  t.match(participants, [
-    { ...participant('a.test'), flows: [], subscriptions: [] },
-    { ...participant('b.test'), flows: [], subscriptions: [] },
-  ])
-  t.equal((await start.stop()).split('\n').filter(Boolean).length, 1)
-  t.equal(start.child.exitCode, 0, 'SIGTERM ends it in good order')
 })

@@ -83,3 +83,48 @@ t.test('words that are no command: what there is, and the nearest', async t => {
   t.match(help, { code: 0, out: /Exit codes: 0 done; 1 failed.*; 2 wrong usage or wrong config\./ })
   t.match(await shell('npx fnua --help'), { code: 0, out: /Exit codes: 0 done, 1 failed, 2 .*, 130 Ctrl-C\.\n$/ })
 })
+
+const IDS = /^[a-z2-7]{26}$/
+/** What `--json` says of one. */
+const participant = (domain: string) => ({
+  domain,
+  agent: { host: `fnaa.${domain}`, port: Number },
+  dns: { host: '127.0.0.1', port: Number },
+  users: [{ name: 'test', password: 'test' }],
+  namespace: `flows.${domain}`,
+})
+
+t.test('--json: one line when all is active, and no more', async t => {
+  const json = new Start(['--port', String(await twoPorts()), '--data', await folder(t), '--json'])
+  t.teardown(() => json.stop())
+  const { participants } = (await json.line()) as { participants: readonly unknown[] }
+  t.equal(participants.length, 2)
+  t.match(participants[0], { ...participant('unix.test'), flows: ['time.flows.unix.test'], subscriptions: [] })
+  t.match(participants[1], {
+    ...participant('emiliano.test'),
+    flows: ['time.flows.emiliano.test'],
+    subscriptions: [{ id: IDS, source: 'time.flows.unix.test', local: 'time.flows.emiliano.test', phase: 'active' }],
+  })
+  t.equal((await json.stop()).split('\n').filter(Boolean).length, 1, 'one line on standard output, and no more')
+})
+
+t.test('fnaad dev --empty: no flows', async t => {
+  const start = new Start([
+    '--port',
+    String(await twoPorts()),
+    '--data',
+    await folder(t),
+    '--json',
+    '--empty',
+    '--domains',
+    'a.test,b.test',
+  ])
+  t.teardown(() => start.stop())
+  const { participants } = (await start.line()) as { participants: readonly unknown[] }
+  t.match(participants, [
+    { ...participant('a.test'), flows: [], subscriptions: [] },
+    { ...participant('b.test'), flows: [], subscriptions: [] },
+  ])
+  t.equal((await start.stop()).split('\n').filter(Boolean).length, 1)
+  t.equal(start.child.exitCode, 0, 'SIGTERM ends it in good order')
+})

@@ -1,13 +1,11 @@
 import { fork } from 'node:child_process'
-import { fileURLToPath } from 'node:url'
 import t from 'tap'
 import { folder } from './support/agents.js'
 import { dialogue, LOGIN } from './support/dialogue.js'
+import { FNAAD } from './support/process.js'
 import { Raw } from './support/raw.js'
 import { twoPorts } from './support/start.js'
 import { gather, ready, stopped } from './support/thesis.js'
-
-const FNAAD = fileURLToPath(new URL('../../core/bin/fnaad.js', import.meta.url))
 
 t.test('fnaad dev: the telnet dialogues of the thesis work as printed', async t => {
   const port = await twoPorts()

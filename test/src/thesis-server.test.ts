@@ -1,17 +1,14 @@
 import { fork } from 'node:child_process'
 import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import { findNamespace, type ResolveAny } from '@fnaa/client'
 import { isFnapError, parseName } from '@fnaa/protocol'
 import t from 'tap'
 import { folder } from './support/agents.js'
 import { dialogue, LOGIN } from './support/dialogue.js'
-import { fnaad } from './support/process.js'
+import { FNAAD, fnaad } from './support/process.js'
 import { Raw } from './support/raw.js'
 import { EXAMPLE, gather, logLines, ports, ready, stopped } from './support/thesis.js'
-
-const FNAAD = fileURLToPath(new URL('../../core/bin/fnaad.js', import.meta.url))
 
 t.test('T1: the agent listens on the port of its config, and logs the address', async t => {
   const data = await folder(t)

@@ -16,7 +16,7 @@ export async function runAgent(path: string): Promise<number> {
   log.info({ config: loaded.file }, 'using config file')
   // A promise that nobody awaited is a bug to be mended, not a reason to drop every session.
   process.on('unhandledRejection', err => log.error({ err }, 'a rejection that nobody handled'))
-  const agent = await Agent.start({ config, plugins, base: loaded.file, log }).catch(async e => {
+  const agent = await Agent.start({ config, plugins, base: loaded.base, log }).catch(async e => {
     throw await explain(e, {
       running: `stop it, or give this one another data in ${loaded.file}`,
       port: `stop it, or choose another port in ${loaded.file}`,

@@ -3,12 +3,15 @@ import { extname, resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { FnaError } from '../contract/errors.js'
 import type { Config, ConfigAt, ConfigExport } from './define.js'
+import { aliasesFor, baseFor } from './packages.js'
 import { defaultConfig } from './yaml.js'
 
 export interface LoadedConfig {
   readonly config: Config
-  /** Absolute path, for messages and for resolving modules that the config names. */
+  /** Absolute path, for messages. */
   readonly file: string
+  /** The file from which modules that the config names are looked up: its own, or fnaad's where it lies elsewhere. */
+  readonly base: string
   /** The text, so that an error can say line and column. */
   readonly source: string
 }
@@ -32,7 +35,7 @@ export async function loadConfig(path: string, at: ConfigAt = {}): Promise<Loade
   if (typeof config !== 'object' || config === null) {
     throw new FnaError('FNA_ERR_CONFIG', `config ${file}: its default export must be what defineConfig returns`)
   }
-  return { config, file, source }
+  return { config, file, base: baseFor(file), source }
 }
 
 async function evaluate(file: string, source: string): Promise<ConfigExport> {
@@ -46,7 +49,7 @@ async function evaluate(file: string, source: string): Promise<ConfigExport> {
       case '.json':
         return defaultConfig(source, file)
       default:
-        return ((await import(pathToFileURL(file).href)) as { default: ConfigExport }).default
+        return await importModule(file)
     }
   } catch (e) {
     if (e instanceof Error && (e as { code?: string }).code === 'FNA_ERR_CONFIG') throw e
@@ -54,8 +57,15 @@ async function evaluate(file: string, source: string): Promise<ConfigExport> {
   }
 }
 
+/** A config outside the project finds our packages by way of jiti only: the module loader has no second place to look. */
+async function importModule(file: string): Promise<ConfigExport> {
+  if (Object.keys(aliasesFor(file)).length > 0) return importTypescript(file)
+  return ((await import(pathToFileURL(file).href)) as { default: ConfigExport }).default
+}
+
 async function importTypescript(file: string): Promise<ConfigExport> {
   const { createJiti } = await import('jiti')
-  const jiti = createJiti(file, { interopDefault: true, tryNative: false, moduleCache: false })
+  const alias = aliasesFor(file)
+  const jiti = createJiti(file, { interopDefault: true, tryNative: false, moduleCache: false, alias })
   return (await jiti.import(file, { default: true })) as ConfigExport
 }

@@ -1,9 +1,9 @@
-import { createRequire } from 'node:module'
 import { dirname, resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { FnaError } from '../contract/errors.js'
 import type { AnyPlugin } from '../contract/plugin.js'
 import type { Config, ConfigAt } from './define.js'
+import { resolveFor } from './packages.js'
 
 /** A plugin in a data file: the package that has the factory, and its options. */
 interface PluginEntry {
@@ -48,11 +48,11 @@ async function fromEntry(entry: PluginEntry, index: number, file: string): Promi
   }
   let path: string
   try {
-    path = createRequire(file).resolve(entry.use)
+    path = resolveFor(file, entry.use)
   } catch (e) {
     throw new FnaError(
       'FNA_ERR_CONFIG',
-      `config ${file}: plugins.${index}.use: ${entry.use} is not installed beside it`,
+      `config ${file}: plugins.${index}.use is ${entry.use}: it is installed neither beside the config nor beside fnaad; npm install it`,
       {
         cause: e,
       },

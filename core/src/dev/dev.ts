@@ -117,7 +117,7 @@ async function start(config: string, at: ConfigAt): Promise<Participant> {
     )
   const level = (process.env['FNAAD_LOG_LEVEL'] as 'warn' | undefined) ?? 'error'
   const absolute = isAbsolute(checked.data) ? checked : { ...checked, data: resolve(checked.data) }
-  const agent = await Agent.start({ config: absolute, plugins, base: loaded.file, log: createLogger(level) })
+  const agent = await Agent.start({ config: absolute, plugins, base: loaded.base, log: createLogger(level) })
   try {
     return await equip(agent, checked)
   } catch (e) {

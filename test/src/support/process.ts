@@ -9,7 +9,7 @@ import { Client, CONFIG, freePort, type Teardown, type Where } from './agents.js
 
 /** The test runner gives its children a loader that it needs for coverage: a program under test starts without it. */
 export const PLAIN = ['-u', 'NODE_OPTIONS']
-const FNAAD = fileURLToPath(new URL('../../../core/bin/fnaad.js', import.meta.url))
+export const FNAAD = fileURLToPath(new URL('../../../core/bin/fnaad.js', import.meta.url))
 
 /** An agent in a process of its own, that a test may kill and start again over the same state. */
 export class ProcessAgent {

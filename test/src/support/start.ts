@@ -14,11 +14,18 @@ export interface Done {
   readonly err: string
 }
 
-/** Runs a line in the project's folder as a user types it. */
-export function shell(line: string, input = ''): Promise<Done> {
+export interface ShellOptions {
+  readonly input?: string
+  readonly env?: Readonly<Record<string, string>>
+  /** The project's folder where absent. */
+  readonly cwd?: string
+}
+
+/** Runs a line as a user types it. */
+export function shell(line: string, { input = '', env = {}, cwd = ROOT }: ShellOptions = {}): Promise<Done> {
   const child = spawn('env', [...PLAIN, 'sh', '-c', line], {
-    cwd: ROOT,
-    env: { ...process.env, FNAAD_LOG_LEVEL: 'error' },
+    cwd,
+    env: { ...process.env, FNAAD_LOG_LEVEL: 'error', ...env },
   })
   let [out, err] = ['', '']
   child.stdout.on('data', (d: Buffer) => (out += d.toString()))
