@@ -38,7 +38,8 @@ export class Engine {
   #done: Promise<void> = Promise.resolve()
   readonly #counts = { events: 0, bytes: 0, gaps: 0, raw: 0, decoded: 0 }
   readonly #positions = new Map<string, Position>()
-  #behind: { events: number; ms: number } = { events: 0, ms: 0 }
+  /** Unknown until it has been measured. */
+  #behind: { readonly behind: number; readonly behindMs: number } | undefined
   #sourceEpoch = ''
   #resolver: Resolver | null = null
 
@@ -63,7 +64,7 @@ export class Engine {
       phase: this.#phase,
       ...(this.#error === undefined ? {} : { error: this.#error }),
       positions: Object.fromEntries(this.#positions),
-      rates: { ...this.#counts, behind: this.#behind.events, behindMs: this.#behind.ms },
+      rates: { ...this.#counts, ...this.#behind },
       ...(this.#sourceEpoch === '' ? {} : { sourceEpoch: this.#sourceEpoch }),
     }
   }
@@ -192,8 +193,8 @@ export class Engine {
     const lags = await Promise.all(this.#sources.map(s => s.lag(c)))
     const shards = lags.flatMap(l => Object.values(l.shards))
     this.#behind = {
-      events: shards.reduce((n, s) => n + s.behind, 0),
-      ms: Math.max(0, ...shards.map(s => s.behindMs ?? 0)),
+      behind: shards.reduce((n, s) => n + s.behind, 0),
+      behindMs: Math.max(0, ...shards.map(s => s.behindMs ?? 0)),
     }
     this.#sourceEpoch = lags[0]?.epoch ?? ''
     for (const [i, s] of this.#sources.entries())

@@ -6,7 +6,9 @@ import { type Item, item } from './command.js'
 
 /** A subscription of ours, as GET shows it. */
 export function mineItem(k: Kernel, s: Mine): Item {
-  const rates = k.processors.status(s.name)?.rates
+  // Of a run that does not run, nobody measures.
+  const run = k.processors.status(s.name)
+  const rates = run?.phase === 'running' || run?.phase === 'paused' ? run.rates : undefined
   return item(
     [
       ['subscription', s.name],

@@ -51,6 +51,8 @@ class FnapSource implements Source {
   readonly #foreign: boolean
   readonly #early: Frame[] = []
   #heartbeat: Extract<Frame, { type: 'H' }> | null = null
+  /** Events that have come since the last heartbeat: what it counted behind them is no more. */
+  #since = 0
   #position: Position
 
   constructor(connection: FnapConnection, stream: FrameStream, foreign: boolean, position: Position | null) {
@@ -80,7 +82,9 @@ class FnapSource implements Source {
         else if (frame.type === 'D') {
           // What a stranger sends is checked before anyone passes it on.
           if (this.#foreign) checkBatch(frame.batch)
-          yield batchOf({ shard: frame.shard, last: frame.cursor, bytes: frame.batch })
+          const batch = batchOf({ shard: frame.shard, last: frame.cursor, bytes: frame.batch })
+          this.#since += batch.count
+          yield batch
           await this.#stream.send({ type: 'W', bytes: frame.batch.length })
         }
       }
@@ -96,12 +100,12 @@ class FnapSource implements Source {
     await this.#stream.send({ type: 'A', shard, cursor: last })
   }
 
+  /** As the owner measured it last, each five seconds, less what has come since: else a moment's lag would stand for long. */
   async lag() {
     const h = this.#heartbeat
-    return {
-      epoch: h?.epoch ?? '',
-      shards: { '*': { behind: h?.lag.events ?? 0, ...(h?.lag.ms === undefined ? {} : { behindMs: h.lag.ms }) } },
-    }
+    const behind = Math.max(0, (h?.lag.events ?? 0) - this.#since)
+    const behindMs = behind === 0 ? 0 : h?.lag.ms
+    return { epoch: h?.epoch ?? '', shards: { '*': { behind, ...(behindMs === undefined ? {} : { behindMs }) } } }
   }
 
   async position(): Promise<Position> {
@@ -114,6 +118,7 @@ class FnapSource implements Source {
 
   #heard(frame: Extract<Frame, { type: 'H' }>): void {
     this.#heartbeat = frame
+    this.#since = 0
     if (this.#position.epoch !== frame.epoch) this.#position = { epoch: frame.epoch, shards: {} }
   }
 
