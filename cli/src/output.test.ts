@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { PassThrough } from 'node:stream'
 import t from 'tap'
+import { parse as parseYaml } from 'yaml'
 import { complete, completionScript } from './completion.js'
 import { crc32c } from './crc32c.js'
 import { EXIT, exitOfReply } from './errors.js'
@@ -8,7 +9,7 @@ import { document, names, objectOf, rowsOf, table } from './output.js'
 import { buildProgram } from './program.js'
 import { readable } from './run-read.js'
 import { LineGroups } from './stdin.js'
-import { safe, safeJson } from './text.js'
+import { safe, safeJson, safeYaml } from './text.js'
 import { TOPICS } from './topics.js'
 import { VERSION } from './version.js'
 
@@ -38,7 +39,15 @@ t.test('documents', async t => {
 
 t.test('what others wrote cannot steer a terminal', async t => {
   t.equal(safe('a\x1b[2Jb\u202e\r\nc\u009b'), 'a\\x1b[2Jb\\u202e\\x0d\\x0ac\\x9b')
+  t.equal(safe('a\u061c\u2028b'), 'a\\u061c\\u2028b')
   t.equal(safeJson('"\u202e"'), '"\\u202e"')
+  const hostile = { ['k\u009b']: 'x\u0085\u2028\u2029\u202e', plain: ['a', 'y\u007f'] }
+  t.match(safeJson(JSON.stringify(hostile)), /^[\x20-\x7e]*$/)
+  t.same(JSON.parse(safeJson(JSON.stringify(hostile))), hostile, 'the same value')
+  const yaml = await safeYaml(hostile)
+  t.match(yaml, /^[\n\x20-\x7e]*$/)
+  t.same(parseYaml(yaml), hostile)
+  t.equal(await safeYaml({ a: 'b' }), 'a: b\n')
   const line = JSON.stringify({ time: 'T', partitionkey: 'k\x1b', data: '\x1b]0;x\x07' })
   t.equal(readable(line), 'T  k\\x1b  \\x1b]0;x\\x07\n')
   t.equal(readable('{"time":"T","data":{"a":1}}'), 'T  {"a":1}\n')

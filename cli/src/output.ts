@@ -1,6 +1,6 @@
 import { decodeValue, parseItem } from '@fnaa/protocol'
 import type { Output } from './settings.js'
-import { safe, safeJson } from './text.js'
+import { safe, safeJson, safeYaml } from './text.js'
 
 /** Items of a GET as rows, their keys in the order in which they came. */
 export type Row = ReadonlyMap<string, string>
@@ -53,8 +53,7 @@ export function objectOf(lines: readonly string[]): Record<string, unknown> {
 /** A document as `-o json` and `-o yaml` print it. */
 export async function document(value: unknown, output: 'json' | 'yaml'): Promise<string> {
   if (output === 'json') return `${safeJson(JSON.stringify(value, null, 2))}\n`
-  const { stringify } = await import('yaml')
-  return stringify(value, { lineWidth: 0 })
+  return safeYaml(value)
 }
 
 /** `-o name`: the first value of each item. */

@@ -5,6 +5,7 @@ import { CliError, EXIT, exitOfReply, usage } from './errors.js'
 import type { Request } from './line.js'
 import type { Session } from './session.js'
 import { LineGroups } from './stdin.js'
+import { safeJson } from './text.js'
 
 /** How many bytes of batches the agent may send before we have printed them. */
 const WINDOW = 4 * 1024 * 1024
@@ -35,7 +36,7 @@ export async function readBatches(cx: Context, session: Session, r: Request, pos
 }
 
 const frameLine = (frame: Frame): string =>
-  jsonLine(frame.type === 'D' ? { ...frame, batch: Buffer.from(frame.batch).toString('base64') } : frame)
+  safeJson(jsonLine(frame.type === 'D' ? { ...frame, batch: Buffer.from(frame.batch).toString('base64') } : frame))
 
 function succeed(end: Extract<Frame, { type: 'E' }>): void {
   if (end.code < 400) return

@@ -4,7 +4,7 @@ import { type Given, requestOf } from './line.js'
 import { readBatches } from './run-batches.js'
 import { titleOf, withSession } from './run-verb.js'
 import type { Output } from './settings.js'
-import { safe, safeJson } from './text.js'
+import { safe, safeJson, safeYaml } from './text.js'
 import type { CommandSpec } from './tree.js'
 
 /** Events gathered before they are written to a pipe: fewer system calls, no delay, since it stops with the input. */
@@ -34,7 +34,7 @@ export async function runRead(cx: Context, spec: CommandSpec, words: readonly st
 
 /** Pulls lines while whoever reads our output takes them. */
 async function print(cx: Context, lines: LineStream): Promise<void> {
-  const format = await formatter(cx)
+  const format = formatter(cx)
   let held = ''
   const write = async () => {
     const text = held
@@ -45,7 +45,8 @@ async function print(cx: Context, lines: LineStream): Promise<void> {
     if (!(await soon(next))) await write()
     const { done, value } = await next
     if (done) break
-    held += format(value)
+    const text = format(value)
+    held += typeof text === 'string' ? text : await text
     if (held.length >= CHUNK) await write()
   }
   await write()
@@ -67,13 +68,12 @@ function soon(next: Promise<unknown>): Promise<boolean> {
 }
 
 /** A line of READ as it is printed. */
-async function formatter(cx: Context): Promise<(line: string) => string> {
+function formatter(cx: Context): (line: string) => string | Promise<string> {
   const output: Output = cx.settings.output ?? (cx.out.terminal ? 'table' : 'json')
-  if (output === 'json') return cx.out.terminal ? line => `${safeJson(line)}\n` : line => `${line}\n`
+  if (output === 'json') return line => `${safeJson(line)}\n`
   if (output === 'name') return line => `${safe(String(parse(line)['id'] ?? ''))}\n`
   if (output === 'table') return readable
-  const { stringify } = await import('yaml')
-  return line => `---\n${stringify(parse(line), { lineWidth: 0 })}`
+  return async line => `---\n${await safeYaml(parse(line))}`
 }
 
 const parse = (line: string): Record<string, unknown> => JSON.parse(line) as Record<string, unknown>

@@ -3,6 +3,7 @@ import { type Given, type Request, requestOf } from './line.js'
 import { firstValue, isDocument, names, objectOf, type Row, rowsOf, table } from './output.js'
 import { titleOf, withSession } from './run-verb.js'
 import type { Session } from './session.js'
+import { safeJson } from './text.js'
 import type { CommandSpec } from './tree.js'
 import { pause } from './wait.js'
 
@@ -84,7 +85,7 @@ async function printChanges(
 }
 
 const print = (cx: Context, change: string, item: unknown): Promise<void> =>
-  cx.out.write(`${JSON.stringify({ change, item })}\n`)
+  cx.out.write(`${safeJson(JSON.stringify({ change, item }))}\n`)
 
 function seconds(given: unknown): number {
   const n = Number(given ?? 2)

@@ -54,6 +54,23 @@ t.test('what is read from one flow and written to another is the same, byte for 
   t.equal(events(first.stdout)[0]?.['partitionkey'], 'k1')
 })
 
+t.test('in a pipe too, a line is one line to everybody and holds nothing that steers a terminal', async t => {
+  const flow = 'hostile.flows.unix.test'
+  await (await agent.login(t)).ok(`CREATE FLOW ${flow}`)
+  const data = ['\u009b2J', 'a\u0085b\u2028c\u2029d', '\u202eexe.txt', '\u007f']
+  await run(['write', flow], data.join('\n'))
+  const read = await run(['read', flow])
+  t.equal(read.stdout.replace(/[\n\x20-\x7e]/g, ''), '')
+  t.same(
+    events(read.stdout).map(e => e['data']),
+    data,
+    'NDJSON with the same values',
+  )
+  t.match((await run(['read', flow, '-o', 'yaml'])).stdout, /^[\n\x20-\x7e]+$/)
+  t.match((await run(['read', flow, '-o', 'table'])).stdout, /^[\n\x20-\x7e]+$/)
+  t.match((await run(['read', flow, '-o', 'table'])).stdout, /\\x9b2J/)
+})
+
 t.test('lines: CRLF, an empty one, and a last one without its end', async t => {
   t.match(await run(['write', 'c.flows.unix.test'], 'one\r\n\ntwo'), { code: 0, stderr: 'wrote 3 events\n' })
   const read = await run(['read', 'c.flows.unix.test', '--max', '3'])
