@@ -13,6 +13,7 @@ import {
   encodeBatch,
   isCodecUnavailable,
   isFnapError,
+  openBatch,
 } from './index.js'
 
 t.test('what a stranger’s batch must not be', async t => {
@@ -37,13 +38,6 @@ t.test('what a stranger’s batch must not be', async t => {
       forged(good, b => {
         b.writeInt32BE(4, BATCH_AT.count)
         b.writeInt32BE(3, BATCH_AT.lastOffsetDelta)
-      }),
-    ],
-    [
-      'huge count',
-      forged(good, b => {
-        b.writeInt32BE(0x7fffffff, BATCH_AT.count)
-        b.writeInt32BE(0x7ffffffe, BATCH_AT.lastOffsetDelta)
       }),
     ],
     ['holes', forged(good, b => b.writeInt32BE(9, BATCH_AT.lastOffsetDelta))],
@@ -87,10 +81,32 @@ t.test('what a stranger’s batch must not be', async t => {
     }, what)
     fails(t, () => checkBatch(batch), 'BADEVENT', what)
   }
+  const huge = forged(good, b => {
+    b.writeInt32BE(0x7fffffff, BATCH_AT.count)
+    b.writeInt32BE(0x7ffffffe, BATCH_AT.lastOffsetDelta)
+  })
+  fails(t, () => checkBatch(huge), 'TOOLONG', 'huge count')
+  fails(t, () => checkBatch(huge, { events: Number.POSITIVE_INFINITY }), 'BADEVENT', 'huge count that nobody bounds')
+  fails(t, () => checkBatch(good, { events: 2 }), 'TOOLONG')
   fails(t, () => checkBatch(good, { bytes: good.length - 1 }), 'TOOLONG')
   fails(t, () => checkBatch(good, { event: 1 }), 'TOOLONG')
   fails(t, () => checkBatch(good, { expanded: 10 }), 'BADEVENT')
-  t.ok(checkBatch(good, { bytes: good.length, event: 2, expanded: 100 }))
+  t.ok(checkBatch(good, { bytes: good.length, event: 2, expanded: 100, events: 3 }))
+})
+
+t.test('opening a batch apart says the same as checking it', async t => {
+  for (const codec of ['none', 'gzip'] as const) {
+    const batch = encodeBatch(simple(3), { codec })
+    const open = await openBatch(batch)
+    t.strictSame(open.checked, checkBatch(batch), codec)
+    t.strictSame(
+      [...open.events()].map(e => String(e.value)),
+      ['v0', 'v1', 'v2'],
+    )
+  }
+  const bomb = forged(withRecords(gzipSync(Buffer.alloc(50_000_000)), 1), b => b.writeUInt16BE(1, BATCH_AT.attributes))
+  const noGzip = forged(encodeBatch(simple(1)), b => b.writeUInt16BE(1, BATCH_AT.attributes))
+  for (const bad of [bomb, noGzip]) await t.rejects(openBatch(bad), { message: /BADEVENT/ })
 })
 
 t.test('a bomb does not go off', async t => {

@@ -8,7 +8,7 @@ import type { FlowEvent } from './events.js'
 import { LIMITS } from './limits.js'
 import { VarintReader } from './varint.js'
 
-/** Bounds for a batch from a stranger, in bytes. Those of LIMITS when not given. */
+/** Bounds for a batch from a stranger, in bytes unless it says otherwise. Those of LIMITS when not given. */
 export interface BatchLimits {
   /** The batch as it came. */
   readonly bytes?: number
@@ -16,6 +16,8 @@ export interface BatchLimits {
   readonly expanded?: number
   /** Key, value and headers of one event. */
   readonly event?: number
+  /** Its events (a count). */
+  readonly events?: number
 }
 
 /** A batch that was looked through: its header, and what its records really hold. */
@@ -32,18 +34,48 @@ const bad = (sentence: string) => fnapError('BADEVENT', sentence)
 /**
  * Looks through a batch from outside before it is stored or passed on: version, length, CRC-32C, counts, offsets without
  * holes, no control or transaction marks, every record inside its bounds, time stamps that are times, and no more than
- * `limits` of bytes, compressed and expanded.
+ * `limits` of bytes, compressed and expanded, and of events.
  * @throws FnapError BADEVENT, TOOLONG (the batch or an event), NOTSUPPORTED when its codec is not there to look inside
  */
 export function checkBatch(bytes: Uint8Array, limits: BatchLimits = {}): CheckedBatch {
+  const header = checkHeader(bytes, limits)
+  return checkRecords(header, expandRecords(bytes, header, limits.expanded ?? LIMITS.expanded), limits)
+}
+
+/** A batch that was looked through, and its events, which need not be expanded again. */
+export interface OpenBatch {
+  readonly checked: CheckedBatch
+  events(): Generator<FlowEvent, void, void>
+}
+
+/**
+ * The same as {@link checkBatch} for who must not be held up: what is compressed is expanded on another thread. A few bytes can
+ * expand to many, so who lets strangers do this does it for few of them at once.
+ */
+export async function openBatch(bytes: Uint8Array, limits: BatchLimits = {}): Promise<OpenBatch> {
+  const header = checkHeader(bytes, limits)
+  const codec = codecOf(header.codec)
+  const limit = limits.expanded ?? LIMITS.expanded
+  const records = codec.expandApart
+    ? await codec.expandApart(recordsOf(bytes, header), limit)
+    : codec.expand(recordsOf(bytes, header), limit)
+  const checked = checkRecords(header, records, limits)
+  return { checked, events: () => decodeRecords(header, records) }
+}
+
+function checkHeader(bytes: Uint8Array, limits: BatchLimits): BatchHeader {
   if (bytes.length > (limits.bytes ?? LIMITS.frame)) throw fnapError('TOOLONG', 'the batch is too long')
   const header = readBatchHeader(bytes)
   if (header.length !== bytes.length) throw bad('the length of a batch is not what it says')
   if (header.crc !== crc32c(bytes.subarray(AT.attributes))) throw bad('the checksum of a batch is wrong')
   if ((header.attributes & ~(7 | LOG_APPEND_TIME)) !== 0) throw bad('a batch is marked as control or transactional')
   if (header.count < 1 || header.lastOffsetDelta !== header.count - 1) throw bad('the offsets of a batch have holes')
+  if (header.count > (limits.events ?? LIMITS.batchEvents)) throw fnapError('TOOLONG', 'a batch has too many events')
   if (header.baseOffset < 0) throw bad('the offset of a batch is below zero')
-  const records = expandRecords(bytes, header, limits.expanded ?? LIMITS.expanded)
+  return header
+}
+
+function checkRecords(header: BatchHeader, records: Buffer, limits: BatchLimits): CheckedBatch {
   // A record has at least seven bytes: a count that cannot be is refused before the walk.
   if (header.count > records.length / 7) throw bad('a batch counts more records than it holds')
   const found = walk(records, header, limits.event ?? LIMITS.event)
@@ -53,10 +85,13 @@ export function checkBatch(bytes: Uint8Array, limits: BatchLimits = {}): Checked
   return { ...header, ...stamps, expanded: records.length }
 }
 
-function expandRecords(bytes: Uint8Array, header: BatchHeader, limit: number): Buffer {
+function recordsOf(bytes: Uint8Array, header: BatchHeader): Buffer {
   if (header.length > bytes.length) throw bad('a batch ends inside a record')
-  return codecOf(header.codec).expand(asBuffer(bytes).subarray(AT.records, header.length), limit)
+  return asBuffer(bytes).subarray(AT.records, header.length)
 }
+
+const expandRecords = (bytes: Uint8Array, header: BatchHeader, limit: number): Buffer =>
+  codecOf(header.codec).expand(recordsOf(bytes, header), limit)
 
 function walk(records: Buffer, header: BatchHeader, maxEvent: number): { oldest: number; newest: number } {
   const reader = new VarintReader(records)
@@ -116,7 +151,10 @@ function walkHeaders(reader: VarintReader, end: number): number {
  */
 export function* decodeBatch(bytes: Uint8Array, limit: { readonly bytes: number }): Generator<FlowEvent, void, void> {
   const header = readBatchHeader(bytes)
-  const records = expandRecords(bytes, header, limit.bytes)
+  yield* decodeRecords(header, expandRecords(bytes, header, limit.bytes))
+}
+
+function* decodeRecords(header: BatchHeader, records: Buffer): Generator<FlowEvent, void, void> {
   const reader = new VarintReader(records)
   for (let index = 0; index < header.count; index++) {
     const end = startRecord(reader)

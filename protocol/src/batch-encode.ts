@@ -90,27 +90,24 @@ export const MOST_BATCH = LIMITS.frame - 1 - 2 * (1 + LIMITS.cursor)
 const RECORD_HEAD = 5 + 1 + 10 + 5
 
 /**
- * Events as as many batches as it takes for none to pass `most` bytes (but for a single event that does alone), in order and
- * without compression. None for no events.
- * @throws FnapError BADEVENT as {@link encodeBatch} does
+ * Events as as many batches as it takes for none to pass `most` bytes (but for a single event that does alone) or
+ * LIMITS.batchEvents, in order, without compression, each made when it is asked for. None for no events.
+ * @throws FnapError BADEVENT as {@link encodeBatch} does, while iterating
  */
-export function encodeBatches(events: Iterable<FlowEvent>, most: number = MOST_BATCH): Buffer[] {
-  const batches: Buffer[] = []
+export function* encodeBatches(events: Iterable<FlowEvent>, most: number = MOST_BATCH): Generator<Buffer, void, void> {
   let some: FlowEvent[] = []
   let size: number = AT.records
-  const cut = () => {
-    if (some.length > 0) batches.push(encodeBatch(some))
-    some = []
-    size = AT.records
-  }
   for (const event of events) {
-    const { body } = sizeOf(event, 0, event.timestamp)
-    if (size + RECORD_HEAD + body > most) cut()
+    const record = RECORD_HEAD + sizeOf(event, 0, event.timestamp).body
+    if (some.length > 0 && (size + record > most || some.length === LIMITS.batchEvents)) {
+      yield encodeBatch(some)
+      some = []
+      size = AT.records
+    }
     some.push(event)
-    size += RECORD_HEAD + body
+    size += record
   }
-  cut()
-  return batches
+  if (some.length > 0) yield encodeBatch(some)
 }
 
 function checkStamp(timestamp: number): void {

@@ -1,4 +1,5 @@
-import { gunzipSync, gzipSync } from 'node:zlib'
+import { promisify } from 'node:util'
+import { gunzip, gunzipSync, gzipSync } from 'node:zlib'
 import { fnapError, isFnapError } from './errors.js'
 import type { Codec } from './events.js'
 
@@ -7,9 +8,17 @@ export interface CodecImpl {
   compress(bytes: Uint8Array): Buffer
   /** Never gives more than `limit` bytes: throws instead, before it has made them. */
   expand(bytes: Uint8Array, limit: number): Buffer
+  /** The same on another thread, where there is such a way. */
+  expandApart?(bytes: Uint8Array, limit: number): Promise<Buffer>
 }
 
 const tooMuch = () => fnapError('BADEVENT', 'the records of a batch expand to too many bytes')
+
+const notGzip = (error: unknown) =>
+  (error as NodeJS.ErrnoException).code === 'ERR_BUFFER_TOO_LARGE'
+    ? tooMuch()
+    : fnapError('BADEVENT', 'the records of a batch are not gzip', error)
+const gunzipApart = promisify<Uint8Array, { maxOutputLength: number }, Buffer>(gunzip)
 
 const none: CodecImpl = {
   compress: bytes => asBuffer(bytes),
@@ -25,8 +34,14 @@ const gzip: CodecImpl = {
     try {
       return gunzipSync(bytes, { maxOutputLength: Math.max(1, limit) })
     } catch (error) {
-      if ((error as NodeJS.ErrnoException).code === 'ERR_BUFFER_TOO_LARGE') throw tooMuch()
-      throw fnapError('BADEVENT', 'the records of a batch are not gzip', error)
+      throw notGzip(error)
+    }
+  },
+  async expandApart(bytes, limit) {
+    try {
+      return await gunzipApart(bytes, { maxOutputLength: Math.max(1, limit) })
+    } catch (error) {
+      throw notGzip(error)
     }
   },
 }

@@ -37,6 +37,8 @@ export const LIMITS = Object.freeze({
   expanded: 16_777_216,
   /** Shards of one flow (a count): a position of all of them must fit a frame's JSON. */
   shards: 1000,
+  /** Events of one batch (a count): each costs time and memory of its own, however small it is. */
+  batchEvents: 65_536,
   /** Words of one command (a count). */
   words: 512,
   /** Seconds that `429` may ask a client to wait. */

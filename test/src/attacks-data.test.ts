@@ -1,5 +1,14 @@
+import { monitorEventLoopDelay } from 'node:perf_hooks'
 import { type Config, flattenPlugins } from '@fnaa/core'
-import { decodeBatch, encodeFrame, formatCommand } from '@fnaa/protocol'
+import {
+  decodeBatch,
+  encodeBatch,
+  encodeFrame,
+  formatCommand,
+  LIMITS,
+  MOST_BATCH,
+  readBatchHeader,
+} from '@fnaa/protocol'
 import t from 'tap'
 import storeLmdb from '../../plugins/store-lmdb/dist/index.js'
 import { type Client, pair, places, single, TestAgent } from './support/agents.js'
@@ -231,4 +240,52 @@ t.test('a command behind E waits for its turn', async t => {
     raw.send(Buffer.concat([end, Buffer.from('WHOAMI\r\n')]))
     t.match(await raw.line(), /220 OK test@unix.test$/, command)
   }
+})
+
+/** A gzip batch of so many events with this many bytes of one letter each. */
+const bomb = (n: number, size: number) => {
+  const value = Buffer.alloc(size, 'x')
+  const events = Array.from({ length: n }, () => ({ key: null, value, headers: [], timestamp: Date.now() }))
+  return encodeBatch(events, { codec: 'gzip' })
+}
+
+t.test('a small batch that expands to a large one holds nobody up', async t => {
+  const a = await single(t)
+  const user = await a.login(t)
+  await user.ok(`CREATE FLOW ${FLOW}`)
+  const batch = bomb(150, 100_000)
+  t.ok(batch.length < 40_000, `${batch.length} bytes`)
+  const stream = await user.connection.stream(`WRITE FLOW ${FLOW} FORMAT BATCH`)
+  const delay = monitorEventLoopDelay({ resolution: 5 })
+  delay.enable()
+  for (let i = 0; i < 5; i++) await stream.send({ type: 'D', shard: '0', cursor: String(i), batch })
+  for (let acks = 0; acks < 5; ) if ((await stream.next())?.type === 'A') acks++
+  delay.disable()
+  await stream.end()
+  t.comment(`the loop was held up for ${delay.max / 1e6} ms at most`)
+  const reader = await a.login(t)
+  const frames = await reader.connection.stream(`READ FLOW ${FLOW} FROM earliest MAX 150 FORMAT BATCH`)
+  await frames.send({ type: 'W', bytes: 64 << 20 })
+  let found = 0
+  for await (const frame of frames) {
+    if (frame.type !== 'D') continue
+    const { count, codec, length } = readBatchHeader(frame.batch)
+    t.ok(codec === 'none' && length <= MOST_BATCH, 'what is kept expands no more')
+    found += count
+  }
+  t.equal(found, 150)
+})
+
+t.test('a batch of too many events is refused before it is expanded', async t => {
+  const a = await single(t)
+  const user = await a.login(t)
+  await user.ok(`CREATE FLOW ${FLOW}`)
+  const stream = await user.connection.stream(`WRITE FLOW ${FLOW} FORMAT BATCH`)
+  await stream.send({ type: 'D', shard: '0', cursor: '1', batch: bomb(LIMITS.batchEvents + 1, 0) })
+  for await (const frame of stream) if (frame.type === 'E') t.match(frame, { code: 413, symbol: 'TOOLONG' })
+  t.match(
+    await (await a.login(t)).write(FLOW, ...Array.from({ length: 70_000 }, () => '')),
+    { code: 220 },
+    'as text it may',
+  )
 })

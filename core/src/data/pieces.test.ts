@@ -12,8 +12,8 @@ const events = (n: number, size: number) =>
 
 t.test('what a frame holds goes as it is', async t => {
   const bytes = encodeBatch(events(3, 10), { codec: 'gzip' })
-  t.equal(piecesOf(batchOf({ shard: '0', last: '3', bytes }), ['gzip'])[0]!.bytes, bytes)
-  const [plain] = piecesOf(batchOf({ shard: '0', last: '3', bytes }), [])
+  t.equal([...piecesOf(batchOf({ shard: '0', last: '3', bytes }), ['gzip'])][0]!.bytes, bytes)
+  const [plain] = [...piecesOf(batchOf({ shard: '0', last: '3', bytes }), [])]
   t.equal(batchOf({ shard: '0', last: '3', bytes: plain!.bytes }).raw!.codec, 'none', 'a codec that the client lacks')
   t.strictSame([plain!.cursor, plain!.count], ['3', 3])
 })
@@ -22,7 +22,7 @@ t.test('what no frame holds goes in pieces, each with the place behind it', asyn
   const all = events(5, 1_000_000)
   for (const codec of ['none', 'gzip'] as const) {
     // Stored before there was a bound, or gzip of a batch that the client cannot open.
-    const pieces = piecesOf(batchOf({ shard: '0', last: '105', bytes: encodeBatch(all, { codec }) }), [])
+    const pieces = [...piecesOf(batchOf({ shard: '0', last: '105', bytes: encodeBatch(all, { codec }) }), [])]
     t.strictSame(
       pieces.map(p => [p.cursor, p.count]),
       [
@@ -42,5 +42,5 @@ t.test('what no frame holds goes in pieces, each with the place behind it', asyn
 
 t.test('where cursors are no offsets, what is too long is refused by name', async t => {
   const bytes = encodeBatch(events(5, 1_000_000))
-  t.throws(() => piecesOf(batchOf({ shard: '0', last: 'opaque', bytes }), []), { message: /NOTSUPPORTED/ })
+  t.throws(() => [...piecesOf(batchOf({ shard: '0', last: 'opaque', bytes }), [])], { message: /NOTSUPPORTED/ })
 })

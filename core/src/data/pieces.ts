@@ -9,24 +9,25 @@ export interface Piece {
 }
 
 /**
- * A batch as it is, where the client can open it and a frame can hold it; else made anew, in as many pieces as that takes.
+ * A batch as it is, where the client can open it and a frame may carry it; else made anew, in as many pieces as that takes, each
+ * when it is asked for.
  * @param codecs what the client can open beside `none`
  * @throws NOTSUPPORTED for a batch that is too long for a frame and cannot be cut
  */
-export function piecesOf(b: Batch, codecs: readonly string[]): Piece[] {
+export function* piecesOf(b: Batch, codecs: readonly string[]): Generator<Piece, void, void> {
   const { raw } = b
-  if (raw && (raw.codec === 'none' || codecs.includes(raw.codec)) && raw.bytes.length <= MOST_BATCH)
-    return [{ cursor: b.last, count: b.count, bytes: raw.bytes }]
-  const parts = encodeBatches(b.events({ bytes: LIMITS.expanded }))
+  const readable = raw && (raw.codec === 'none' || codecs.includes(raw.codec))
+  if (readable && raw.bytes.length <= MOST_BATCH && b.count <= LIMITS.batchEvents)
+    return yield { cursor: b.last, count: b.count, bytes: raw.bytes }
   const cursor = cursorsOf(b)
   let done = 0
-  return parts.map((bytes, i) => {
+  for (const bytes of encodeBatches(b.events({ bytes: LIMITS.expanded }))) {
     const { count } = readBatchHeader(bytes)
     done += count
-    const at = i === parts.length - 1 ? b.last : cursor(done - 1)
+    const at = done === b.count ? b.last : cursor(done - 1)
     if (at === null) throw fnapError('NOTSUPPORTED', 'a batch of this flow is too long for a frame: read it as text')
-    return { cursor: at, count, bytes }
-  })
+    yield { cursor: at, count, bytes }
+  }
 }
 
 /**

@@ -156,6 +156,7 @@ class BatchStream {
         left -= part.count
         until -= part.count
         if (left <= 0 || until <= 0) return
+        if (part.bytes !== piece.raw?.bytes) await breath()
         await rate.wait(part.count, part.bytes.length, signal)
       }
     }
@@ -251,6 +252,9 @@ class BatchStream {
     if (!this.#stop.signal.aborted) session.write(encodeFrame({ type: 'H', epoch: lag.epoch, lag: { events, ms } }))
   }
 }
+
+/** Others get their turn between two pieces of a large batch. */
+const breath = () => new Promise<void>(resolve => setImmediate(resolve))
 
 function raceAbort<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
   return new Promise((resolve, reject) => {

@@ -8,6 +8,9 @@ import { cursorsOf } from './pieces.js'
 import { Rate } from './rate.js'
 import { cursorOf, fromOf, type Target } from './target.js'
 
+/** Lines that are made and sent in one go. */
+const AT_ONCE = 500
+
 interface Reading {
   readonly wire: Wire
   readonly source: Source
@@ -92,20 +95,31 @@ async function copy(
   if (left <= 0) return
   for await (const piece of r.source.read({ signal })) {
     if (isGap(piece)) continue
-    const lines: string[] = []
     const cursor = cursorsOf(piece)
+    let lines: string[] = []
+    let n = 0
+    const flush = async () => {
+      const text = lines.length > 0 ? `${lines.join('\r\n')}\r\n` : ''
+      const count = lines.length
+      lines = []
+      session.send(text, true)
+      await session.drained(signal)
+      if (left > 0 && !signal.aborted) await rate.wait(count, text.length, signal)
+    }
     for (const event of piece.events({ bytes: LIMITS.expanded })) {
-      if (left <= 0) break
+      if (lines.length === AT_ONCE) {
+        await flush()
+        // Others get their turn: a batch may hold many small events.
+        await new Promise<void>(resolve => setImmediate(resolve))
+      }
+      if (left <= 0 || signal.aborted) break
       left--
-      const at = cursor(lines.length) ?? piece.last
+      const at = cursor(n++) ?? piece.last
       lines.push(eventToLine(event, { flow: shown(t.flow.name), cursor: at, shard: piece.shard }))
       last.set(piece.shard, at)
     }
-    const text = lines.length > 0 ? `${lines.join('\r\n')}\r\n` : ''
-    session.send(text, true)
-    await session.drained(signal)
+    await flush()
     if (left <= 0 || signal.aborted) return
-    await rate.wait(lines.length, text.length, signal)
   }
 }
 

@@ -7,12 +7,14 @@ import {
   type Frame,
   FrameReader,
   LIMITS,
+  readBatchHeader,
 } from '@fnaa/protocol'
 import type { Context } from '../commands/command.js'
 import type { Sink, Wire } from '../contract/broker.js'
 import { toFnapError } from '../server/errors.js'
 import type { Result, Session } from '../server/session.js'
 import { checkBehind } from './behind.js'
+import { lookedThrough } from './inflate.js'
 import type { Target } from './target.js'
 
 const WINDOW = 4 << 20
@@ -27,6 +29,12 @@ export async function writeBatches(cx: Context, t: Target): Promise<Result> {
   const writer = cx.session.issued?.scope.key ?? `write-${cx.session.id}`
   const sink = await wire.sink({ writer, epoch }, cx.call)
   return { stream: session => new WriteStream(cx, t, wire, sink).run(session) }
+}
+
+/** What is not compressed needs no other thread. */
+function plain(batch: Uint8Array): Iterable<Uint8Array> {
+  checkBatch(batch)
+  return [batch]
 }
 
 class WriteStream {
@@ -92,8 +100,9 @@ class WriteStream {
         continue
       }
       const { shard, cursor, batch } = next
-      checkBatch(batch, { expanded: LIMITS.expanded, now: this.#cx.kernel.clock.now() } as never)
-      await this.#sink.write(batchOf({ shard, last: cursor, bytes: batch }), {}, { signal: session.gone.signal })
+      const parts = readBatchHeader(batch).codec === 'none' ? plain(batch) : await lookedThrough(batch)
+      for (const bytes of parts)
+        await this.#sink.write(batchOf({ shard, last: cursor, bytes }), {}, { signal: session.gone.signal })
       session.write(encodeFrame({ type: 'A', shard, cursor }))
       this.#window += costOf(batch)
       session.write(encodeFrame({ type: 'W', bytes: batch.length }))

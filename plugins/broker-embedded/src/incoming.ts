@@ -55,7 +55,7 @@ function clamp(bytes: Uint8Array, spec: QueueSpec, now: number): Uint8Array {
 
 function inspect(bytes: Uint8Array, event: number): { oldest: number; newest: number } {
   try {
-    return checkBatch(bytes, { bytes: LIMITS.expanded, event })
+    return checkBatch(bytes, { bytes: LIMITS.expanded, event, events: Number.POSITIVE_INFINITY })
   } catch (e) {
     if (!isCodecUnavailable(e)) throw e
     // A codec that is not here: nobody can look inside, but the frame can still be checked and the batch passed on.
@@ -86,9 +86,11 @@ function byShard(bytes: Uint8Array, source: string, shards: number): Map<number,
   return new Map([...parts].map(([shard, events]) => [shard, encodeBatch(events, { codec })]))
 }
 
-/** What is stored must fit into a frame, or nobody could read it by frames: a longer batch becomes several. */
+/** What is stored must be what a frame may carry, or nobody could read it by frames: a longer batch becomes several. */
 function fitting(bytes: Uint8Array): readonly Uint8Array[] {
-  return bytes.length <= MOST_BATCH ? [bytes] : encodeBatches(decodeBatch(bytes, EXPANDED))
+  const { count } = readBatchHeader(bytes)
+  if (bytes.length <= MOST_BATCH && count <= LIMITS.batchEvents) return [bytes]
+  return [...encodeBatches(decodeBatch(bytes, EXPANDED))]
 }
 
 function parcel(shard: number, bytes: Uint8Array): Parcel {
