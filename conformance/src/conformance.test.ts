@@ -5,7 +5,7 @@ import t from 'tap'
 import { TestClock } from './clock.js'
 import { collector } from './collect.js'
 import { call, harness } from './harness.js'
-import { memoryKeyValue } from './memory-kv.js'
+import { MemoryKeyValue } from './memory-kv.js'
 import { fails, suite, within } from './suite.js'
 
 const c = call()
@@ -92,7 +92,7 @@ t.test('the helpers reject what they should', async t => {
 })
 
 t.test('the state of a plugin in tests compares, swaps and lists as a store’s bucket does', async t => {
-  const kv = memoryKeyValue()
+  const kv = new MemoryKeyValue()
   const bytes = Buffer.from('v')
   const r = await kv.put('a/1', bytes, { ifRevision: null }, c)
   await fails('FNA_ERR_CONFLICT', kv.put('a/1', bytes, { ifRevision: null }, c))

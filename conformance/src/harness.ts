@@ -13,7 +13,7 @@ import {
   type Services,
 } from '@fnaa/core/plugin'
 import { TestClock } from './clock.js'
-import { memoryKeyValue } from './memory-kv.js'
+import { MemoryKeyValue } from './memory-kv.js'
 import { temporaryDirectory } from './temporary.js'
 
 /** A plugin that has been set up as the kernel does it, with everything around it replaced by what a test can turn. */
@@ -112,7 +112,7 @@ function context(
     log,
     signal,
     agent: { host: 'fnaa.unix.test', domains: ['unix.test'], directory: opt.directory },
-    state: opt.state ?? memoryKeyValue(),
+    state: opt.state ?? new MemoryKeyValue(),
     dial: opt.dial ?? (() => refuse('network')),
     resolve: () => refuse('resolver'),
     clock: opt.clock,

@@ -1,6 +1,6 @@
 import { createSocket } from 'node:dgram'
 import { once } from 'node:events'
-import { connect, createServer } from 'node:net'
+import { connect } from 'node:net'
 import { type ConnectionOptions, connect as tlsConnect } from 'node:tls'
 import { FnapConnection, type PeerInfo } from '@fnaa/client'
 import t from 'tap'
@@ -8,34 +8,13 @@ import { folder, pair, places, single, type Teardown, TestAgent } from './suppor
 import { fakeAgent, letting } from './support/fake-agent.js'
 import { configFor, fnua } from './support/fnua.js'
 import { Raw } from './support/raw.js'
-import { Stranger, type StrangerOptions } from './support/stranger.js'
+import { meeting, type StrangerOptions, trap } from './support/stranger.js'
 
 const FLOW = 'time.flows.unix.test'
 const DOMAINKEY = 'DOMAINKEY-ED25519'
 const SELF = { self: 'emiliano.test', target: 'unix.test' }
 
 type Answer = NonNullable<StrangerOptions['answer']>
-
-/** A stranger, evil.test, and our agent of emiliano.test, which meets it. */
-async function meeting(t: Teardown, o: StrangerOptions = {}): Promise<{ stranger: Stranger; b: TestAgent }> {
-  const [we, wb] = await places(t, ['evil.test', 'emiliano.test'])
-  const stranger = await Stranger.start(t, we!, o)
-  const b = await new TestAgent(wb!).start()
-  t.teardown(() => b.close())
-  return { stranger, b }
-}
-
-/** A port that nobody should ever connect to. */
-async function trap(t: Teardown): Promise<{ port: number; sprung: () => number }> {
-  let count = 0
-  const server = createServer(socket => {
-    count++
-    socket.destroy()
-  }).listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  t.teardown(() => server.close())
-  return { port: (server.address() as { port: number }).port, sprung: () => count }
-}
 
 /** STARTTLS by hand. */
 async function secured(t: Teardown, port: number, more: ConnectionOptions = {}): Promise<Raw> {

@@ -1,35 +1,20 @@
-import { once } from 'node:events'
-import { createServer } from 'node:net'
 import { formatCommand } from '@fnaa/protocol'
 import t from 'tap'
 import { a as address, cname, fakeDns, soa, srv, txt } from '../../client/dist/fake-dns.test.helper.js'
 import driver from '../../plugins/broker-fnap/dist/driver.js'
 import { eventually, pair, places, type Teardown, TestAgent } from './support/agents.js'
 import { TurnableClock } from './support/clock.js'
-import { Stranger, type StrangerOptions, type Visit } from './support/stranger.js'
+import { meeting, type StrangerOptions, trap, type Visit } from './support/stranger.js'
 
 const FLOW = 'time.flows.unix.test'
 const THEIRS = 'x.flows.evil.test'
 const MINE = 'x.flows.emiliano.test'
 const soon = () => ({ signal: AbortSignal.timeout(20_000) })
 
-async function meeting(t: Teardown, o: StrangerOptions, clock = new TurnableClock()) {
-  const [we, wb] = await places(t, ['evil.test', 'emiliano.test'])
-  const stranger = await Stranger.start(t, we!, o)
-  const b = await new TestAgent(wb!, { clock }).start()
-  t.teardown(() => b.close())
+/** A stranger, our agent with a clock that stands still, and a user of ours. */
+async function met(t: Teardown, o: StrangerOptions, clock = new TurnableClock()) {
+  const { stranger, b } = await meeting(t, o, { clock })
   return { stranger, b, user: await b.login(t) }
-}
-
-async function trap(t: Teardown): Promise<{ port: number; sprung: () => number }> {
-  let count = 0
-  const server = createServer(socket => {
-    count++
-    socket.destroy()
-  }).listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  t.teardown(() => server.close())
-  return { port: (server.address() as { port: number }).port, sprung: () => count }
 }
 
 /** The subscription that b's user wishes, once `look` says so; the command itself goes on waiting. */
@@ -89,7 +74,7 @@ t.test('H24 a reply without end closes the connection; the user gets 502', async
     line: 'x'.repeat(4096),
   }
   const now = { kind: 'list' }
-  const { stranger, b, user } = await meeting(t, {
+  const { stranger, b, user } = await met(t, {
     answer: (line, v) => {
       if (!/^(?:DESCRIBE|GET FLOWS) /.test(line)) return false
       v.say('220 DATA')
@@ -118,7 +103,7 @@ t.test('H24 a reply without end closes the connection; the user gets 502', async
 
 t.test('H24 lies inside a reply stay outside', async t => {
   const now = { text: '' }
-  const { user } = await meeting(t, {
+  const { user } = await met(t, {
     answer: (line, v) => {
       if (!/^(?:DESCRIBE|GET FLOWS) /.test(line)) return false
       v.say(now.text)
@@ -153,7 +138,7 @@ t.test('H24 a subscription to such an agent backs off', async t => {
     pour(v, '{'.repeat(4096))
     return true
   }
-  const { stranger, b, user } = await meeting(t, { answer }, clock)
+  const { stranger, b, user } = await met(t, { answer }, clock)
   await wish(b, user, MINE, /^REMOTE /)
   await stranger.until(() => (clock.backoff.length >= 4 ? true : undefined), 'four waits')
   // Each is half to all of a power of two times 100 ms; a change of the resource may have cut one short.
@@ -249,7 +234,7 @@ t.test('rule 13: what names lead a stranger to choose is never dialled, in any n
 t.test('an endpoint of another domain without TLS, and other agreements that are none, are refused', async t => {
   const bait = await trap(t)
   const now: { change: object } = { change: {} }
-  const { b, user } = await meeting(t, {
+  const { b, user } = await met(t, {
     answer: (line, v) => {
       const id = /^SUBSCRIBE \S+ ID ([a-z2-7]{26}) /.exec(line)?.[1]
       if (id === undefined) return false

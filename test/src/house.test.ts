@@ -77,7 +77,7 @@ function imported(directory: string, tests: boolean): Set<string> {
   const found = new Set<string>()
   const src = join(ROOT, directory, 'src')
   for (const name of readdirSync(src, { recursive: true }) as string[]) {
-    const isTest = /\.test(?:\.[a-z-]+)*\.ts$/.test(name) || name.includes('fixture')
+    const isTest = /\.test(?:\.[a-z-]+)*\.ts$/.test(name)
     if (!name.endsWith('.ts') || isTest !== tests) continue
     for (const match of readFileSync(join(src, name), 'utf8').matchAll(IMPORT)) {
       const spec = match[1] ?? match[2]!

@@ -3,7 +3,7 @@ import { randomBytes } from 'node:crypto'
 import type { AuthService, AuthStep, Ctx, PeerInfo } from '@fnaa/core/plugin'
 import { FnaError } from '@fnaa/core/plugin'
 import { formatInitiator } from '@fnaa/protocol'
-import { memoryKeyValue } from '../memory-kv.js'
+import { MemoryKeyValue } from '../memory-kv.js'
 import { type AuthCase, type AuthHarness, neverAccepts, nobody, offers, peer, refused, text } from './tools.js'
 
 const MECHANISM = 'DOMAINKEY-ED25519'
@@ -38,7 +38,7 @@ export function pairOf(setup: (ctx: Ctx) => Promise<AuthService>): Pair {
     }
     const agent = async (domain: string) => {
       const names = { host: `fnaa.${domain}`, domains: [domain, `flows.${domain}`], directory: x.ctx.agent.directory }
-      const service = await setup({ ...x.ctx, agent: names, state: memoryKeyValue(), resolve })
+      const service = await setup({ ...x.ctx, agent: names, state: new MemoryKeyValue(), resolve })
       for (const { owner, records } of await service.records(x.c)) {
         zone.texts.set(
           owner,

@@ -1,6 +1,6 @@
+import { testContext } from '@fnaa/conformance'
 import { parseKeyRecord } from '@fnaa/protocol'
 import t from 'tap'
-import { testContext } from './fixture.test.helper.js'
 import { domainkey } from './index.js'
 
 const c = { signal: new AbortController().signal }

@@ -1,9 +1,9 @@
 import { randomBytes } from 'node:crypto'
+import { type TestContext, testContext } from '@fnaa/conformance'
 import type { AuthService, AuthStep, Exchange, PeerInfo } from '@fnaa/core/plugin'
 import { FnaError } from '@fnaa/core/plugin'
 import { formatInitiator, formatKeyRecord } from '@fnaa/protocol'
 import t from 'tap'
-import { type TestContext, testContext } from './fixture.test.helper.js'
 import { domainkey } from './index.js'
 
 const c = { signal: new AbortController().signal }

@@ -9,10 +9,10 @@ import {
   saltedPassword,
   scram,
 } from '@fnaa/client'
+import { testContext } from '@fnaa/conformance'
 import type { Accounts, AuthService, AuthStep, Exchange, PeerInfo } from '@fnaa/core/plugin'
 import { mintId } from '@fnaa/protocol'
 import t from 'tap'
-import { testContext } from './fixture.test.helper.js'
 import { type SaslOptions, sasl } from './index.js'
 
 const c = { signal: new AbortController().signal }

@@ -1,7 +1,7 @@
 import { setImmediate as turn } from 'node:timers/promises'
+import { MemoryKeyValue, testContext } from '@fnaa/conformance'
 import type { DnsRecord } from '@fnaa/protocol'
 import t, { type Test } from 'tap'
-import { MemoryState, testContext } from './fixture.test.helper.js'
 import { dnsEmbedded } from './index.js'
 
 const c = { signal: new AbortController().signal }
@@ -19,7 +19,7 @@ const set = (label: string, port: number) => ({
   records: [srv(`${label}.unix.test`, port)],
 })
 
-async function start(t: Test, state: MemoryState) {
+async function start(t: Test, state: MemoryKeyValue) {
   const service = await dnsEmbedded({ listen: '127.0.0.1:0' }).setup(testContext(['unix.test'], state))
   t.teardown(() => service.close())
   const ports = async (label: string) => (await service.read(`${label}.unix.test`, c)).map(r => 'port' in r && r.port)
@@ -29,7 +29,7 @@ async function start(t: Test, state: MemoryState) {
 t.test('a kill at any moment leaves a change whole or not made at all', async t => {
   // How many writes one change of three owners takes, and then a crash before each of them.
   for (let crash = 0; ; crash++) {
-    const state = new MemoryState()
+    const state = new MemoryKeyValue()
     const first = await start(t, state)
     await first.service.apply([set('a', 1), set('b', 1)], c)
     await turn()
@@ -62,7 +62,7 @@ t.test('a kill at any moment leaves a change whole or not made at all', async t 
 })
 
 t.test('an entry that could not be carried over does not undo a newer one', async t => {
-  const state = new MemoryState()
+  const state = new MemoryKeyValue()
   const first = await start(t, state)
   let failures = 1
   state.before = (_op, key) => {
@@ -77,7 +77,7 @@ t.test('an entry that could not be carried over does not undo a newer one', asyn
 })
 
 t.test('a write that failed but was done counts', async t => {
-  const state = new MemoryState()
+  const state = new MemoryKeyValue()
   const { service, ports } = await start(t, state)
   const put = state.put.bind(state)
   state.put = async (key, value, opt) => {
@@ -95,7 +95,7 @@ t.test('a write that failed but was done counts', async t => {
 })
 
 t.test('a write that failed is refused, and the next one works', async t => {
-  const state = new MemoryState()
+  const state = new MemoryKeyValue()
   const { service, ports } = await start(t, state)
   state.before = () => {
     throw new Error('full')
@@ -108,7 +108,7 @@ t.test('a write that failed is refused, and the next one works', async t => {
 })
 
 t.test('changes that wait are written together', async t => {
-  const state = new MemoryState()
+  const state = new MemoryKeyValue()
   const { service, ports } = await start(t, state)
   const entries = new Set<string>()
   state.before = async (op, key) => {

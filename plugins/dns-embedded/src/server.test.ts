@@ -2,10 +2,10 @@ import { execFile, spawnSync } from 'node:child_process'
 import { createSocket } from 'node:dgram'
 import { connect } from 'node:net'
 import { Resolver } from '@fnaa/client'
+import { testContext } from '@fnaa/conformance'
 import type { DnsRecord } from '@fnaa/protocol'
 import packet, { type DecodedPacket } from 'dns-packet'
 import t, { type Test } from 'tap'
-import { testContext } from './fixture.test.helper.js'
 import { dnsEmbedded } from './index.js'
 
 const c = { signal: new AbortController().signal }

@@ -2,7 +2,7 @@ import { once } from 'node:events'
 import { createServer, type Socket } from 'node:net'
 import { createServer as createTlsServer, type TLSSocket } from 'node:tls'
 import type { Exchange } from '@fnaa/client'
-import { type Teardown, TestAgent, type Where } from './agents.js'
+import { places, type StartOptions, type Teardown, TestAgent, type Where } from './agents.js'
 
 /** One connection that the agent under test has made to the stranger. */
 export interface Visit {
@@ -157,4 +157,29 @@ export class Stranger {
       void step(line.slice(`AUTHENTICATE ${MECHANISM} `.length))
     }
   }
+}
+
+/** A stranger, evil.test, and our agent of emiliano.test, which meets it. */
+export async function meeting(
+  t: Teardown,
+  o: StrangerOptions = {},
+  options: StartOptions = {},
+): Promise<{ stranger: Stranger; b: TestAgent }> {
+  const [we, wb] = await places(t, ['evil.test', 'emiliano.test'])
+  const stranger = await Stranger.start(t, we!, o)
+  const b = await new TestAgent(wb!, options).start()
+  t.teardown(() => b.close())
+  return { stranger, b }
+}
+
+/** A port that nobody should ever connect to. */
+export async function trap(t: Teardown): Promise<{ port: number; sprung: () => number }> {
+  let count = 0
+  const server = createServer(socket => {
+    count++
+    socket.destroy()
+  }).listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  t.teardown(() => server.close())
+  return { port: (server.address() as { port: number }).port, sprung: () => count }
 }
