@@ -1,6 +1,7 @@
 import { createSocket } from 'node:dgram'
 import { once } from 'node:events'
 import { connect } from 'node:net'
+import { networkInterfaces } from 'node:os'
 import { type ConnectionOptions, connect as tlsConnect } from 'node:tls'
 import { FnapConnection, type PeerInfo } from '@fnaa/client'
 import t from 'tap'
@@ -261,4 +262,29 @@ t.test('H22 without the exporter of TLS 1.3 neither -PLUS nor DOMAINKEY is offer
   t.equal(await auth(old), 'auth=ANONYMOUS,PLAIN,SCRAM-SHA-256')
   for (const name of ['SCRAM-SHA-256-PLUS', DOMAINKEY])
     t.match(await old.say(`AUTHENTICATE ${name}`), [/^403 TLSREQUIRED /], name)
+})
+
+/** An address of this machine that others reach it by. */
+const outward = Object.values(networkInterfaces())
+  .flat()
+  .find(i => i && !i.internal && i.family === 'IPv4')?.address
+
+t.test('H22 loopback means both ends: else no password goes in clear', { skip: !outward && 'no address' }, async t => {
+  const a = await single(t, { change: c => ({ ...c, listen: ['tcp://0.0.0.0:0'] }) })
+  const open = async (host: string, localAddress: string) => {
+    const socket = connect({ host, port: a.port, localAddress })
+    await once(socket, 'connect')
+    t.teardown(() => socket.destroy())
+    const raw = new Raw(socket)
+    await raw.line()
+    const said = (await raw.say('CAPABILITIES', 10)).find(l => l.startsWith('auth='))
+    return { said, plain: (await raw.say('AUTHENTICATE PLAIN'))[0]! }
+  }
+  t.match(await open('127.0.0.1', '127.0.0.9'), { said: 'auth=ANONYMOUS,PLAIN,SCRAM-SHA-256', plain: /^220 OK/ })
+  for (const [host, from] of [
+    [outward!, '127.0.0.1'],
+    ['127.0.0.1', outward!],
+    [outward!, outward!],
+  ] as const)
+    t.match(await open(host, from), { said: 'auth=ANONYMOUS', plain: /^403 TLSREQUIRED / }, `${from} to ${host}`)
 })

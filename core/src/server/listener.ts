@@ -7,7 +7,7 @@ import type { Kernel } from '../kernel.js'
 import type { Certificates } from '../tls/certificates.js'
 import { Session } from './session.js'
 import { CROWDED, type Slot, Slots } from './slots.js'
-import { isLoopback } from './sources.js'
+import { onLoopback } from './sources.js'
 
 export interface Address {
   readonly protocol: 'tcp' | 'tls'
@@ -114,7 +114,7 @@ export class Listener {
 }
 
 function peerInfo(socket: Socket, tls: TLSSocket | null): PeerInfo {
-  const loopback = isLoopback(socket.remoteAddress) && isLoopback(socket.localAddress)
+  const loopback = onLoopback(socket)
   const base = { address: socket.remoteAddress ?? '', loopback, capabilities: '' }
   if (!tls) return { ...base, tls: null }
   // Taken once, now: later the other side may have gone, and a key update does not change it (hardening H17).

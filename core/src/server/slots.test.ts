@@ -3,7 +3,7 @@ import type { Socket } from 'node:net'
 import t from 'tap'
 import { SERVER_LIMITS } from '../config/define.js'
 import { Slots } from './slots.js'
-import { isLoopback, networkOf, sourceOf } from './sources.js'
+import { isLoopback, networkOf, onLoopback, sourceOf } from './sources.js'
 
 let port = 1024
 class FakeSocket extends EventEmitter {
@@ -81,6 +81,12 @@ t.test('H22 what loopback is, of one address; sources and networks', async t => 
   for (const yes of ['127.0.0.1', '127.255.255.254', '::1', '::ffff:127.0.0.1']) t.ok(isLoopback(yes), yes)
   for (const no of [undefined, '', '128.0.0.1', '10.127.0.1', '::', '::ffff:10.0.0.1', '::2', '0.0.0.0', 'fe80::1'])
     t.notOk(isLoopback(no), String(no))
+  const ends = (remoteAddress: string, localAddress: string) => onLoopback({ remoteAddress, localAddress })
+  t.ok(ends('127.0.0.1', '127.0.0.1'))
+  t.ok(ends('::ffff:127.0.0.9', '::ffff:127.0.0.1'))
+  t.notOk(ends('127.0.0.1', '192.0.2.1'))
+  t.notOk(ends('192.0.2.1', '127.0.0.1'))
+  t.notOk(onLoopback({}), 'a socket that is gone')
   t.equal(sourceOf('::ffff:192.0.2.7'), '192.0.2.7')
   t.equal(networkOf('192.0.2.7'), '192.0.2.0/24')
   t.equal(sourceOf('2001:db8::1'), '2001:db8:0:0::/64')

@@ -1,6 +1,6 @@
 import type { Socket } from 'node:net'
 import type { ServerLimits } from '../config/define.js'
-import { isLoopback, sourceOf } from './sources.js'
+import { onLoopback, sourceOf } from './sources.js'
 
 /** What who comes beyond the limits is told. */
 export const CROWDED = 'too many connections, try again later'
@@ -111,7 +111,7 @@ export class Slots {
 
   /** The oldest that has not logged in makes room, so that who waits there cannot fill it. */
   #enterReserve(socket: Socket): boolean {
-    if (!isLoopback(socket.remoteAddress) || !isLoopback(socket.localAddress)) return false
+    if (!onLoopback(socket)) return false
     const oldest = this.#reserve.values().next()
     if (this.#reserve.size >= RESERVE && !oldest.done) oldest.value.destroy()
     this.#reserve.add(socket)

@@ -1,4 +1,12 @@
-/** Of this machine; whether a connection is takes both of its ends (hardening H22). */
+/** The two addresses of a socket. */
+export interface Ends {
+  readonly remoteAddress?: string | undefined
+  readonly localAddress?: string | undefined
+}
+/** Both ends: behind a proxy on this machine, or towards an address that others reach, one of them is not (hardening H22). */
+export const onLoopback = (s: Ends): boolean => isLoopback(s.remoteAddress) && isLoopback(s.localAddress)
+
+/** An address that leads to this machine and from nowhere else. */
 export const isLoopback = (address: string | undefined): boolean =>
   address !== undefined && (address === '::1' || /^(::ffff:)?127\./.test(address))
 
