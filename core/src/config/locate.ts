@@ -14,7 +14,7 @@ interface Node {
 /**
  * Where an option stands in the config's text: an error that says `fnaad.config.ts:12:5` is mended sooner. Found on a
  * best effort: undefined where the config computes the option.
- * @param path as ajv's instancePath, split: `['plugins', 'kafka', 'options', 'brokers']`; a plugin is named by its factory
+ * @param path names on the way to the option: `['plugins', 'kafka', 'options', 'brokers']`; a plugin is named by its factory
  */
 export async function locate(source: string, file: string, path: readonly string[]): Promise<Place | undefined> {
   try {

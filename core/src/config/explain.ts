@@ -1,0 +1,90 @@
+import { Ajv, type ErrorObject } from 'ajv'
+import type { Problem } from './rules.js'
+import { nearest } from './suggest.js'
+
+const ajv = new Ajv({ allErrors: true, strict: false, validateSchema: false, meta: false })
+
+/** Every rule of the schema that the value breaks, in an operator's words. */
+export function explain(schema: object, value: unknown, base: readonly string[], plugin?: string): Problem[] {
+  const check = ajv.compile(schema)
+  if (check(value)) return []
+  return meant(check.errors ?? []).map(e => problem(e, schema, value, base, plugin))
+}
+
+/** Of a choice between forms, the errors of the form that was meant: the one with the fewest. */
+function meant(errors: readonly ErrorObject[]): ErrorObject[] {
+  const BRANCH = /^(.*\/oneOf)\/(\d+)\//
+  const misfits = new Map<string, Map<string, number>>()
+  for (const e of errors) {
+    const [, choice, branch] = BRANCH.exec(e.schemaPath) ?? []
+    if (choice === undefined || branch === undefined) continue
+    const at = `${choice} ${root(e, errors)}`
+    const counts = misfits.get(at) ?? new Map<string, number>()
+    // A text where an object is meant, or the reverse, is another form altogether.
+    const weight = e.keyword === 'type' && e.instancePath === root(e, errors) ? 100 : 1
+    misfits.set(at, counts.set(branch, (counts.get(branch) ?? 0) + weight))
+  }
+  return errors.filter(e => {
+    const [, choice, branch] = BRANCH.exec(e.schemaPath) ?? []
+    if (choice === undefined) return e.keyword !== 'oneOf'
+    const counts = [...misfits.get(`${choice} ${root(e, errors)}`)!].sort(
+      (a, b) => a[1] - b[1] || Number(a[0]) - Number(b[0]),
+    )
+    return counts[0]?.[0] === branch
+  })
+}
+
+/** The value to which a choice applied, around an error of one of its forms. */
+const root = (e: ErrorObject, errors: readonly ErrorObject[]): string =>
+  errors.find(o => o.keyword === 'oneOf' && e.schemaPath.startsWith(o.schemaPath) && within(e, o))?.instancePath ??
+  e.instancePath
+const within = (e: ErrorObject, o: ErrorObject): boolean => `${e.instancePath}/`.startsWith(`${o.instancePath}/`)
+
+function problem(e: ErrorObject, schema: object, value: unknown, base: readonly string[], plugin?: string): Problem {
+  const path = e.instancePath.split('/').slice(1)
+  const prefix = plugin ? `plugin '${plugin}': ` : ''
+  const name = prefix + [...(plugin ? ['options'] : []), ...path].join('.')
+  if (e.keyword === 'additionalProperties') {
+    const unknown = String(e.params['additionalProperty'])
+    const known = Object.keys((valueAt(schema, schemaPath(e)) as { properties?: object })?.properties ?? {})
+    const hint = nearest(unknown, known)
+    const advice = hint ? `did you mean ${hint}?` : `known are: ${known.join(', ') || 'none'}`
+    return {
+      path: [...base, ...path, unknown],
+      message: `${name ? `${name}.` : ''}${unknown} is not an option; ${advice}`,
+    }
+  }
+  if (e.keyword === 'required') {
+    const missing = String(e.params['missingProperty'])
+    return { path: [...base, ...path], message: `${name ? `${name}.` : ''}${missing} is missing: the agent needs it` }
+  }
+  return {
+    path: [...base, ...path],
+    message: `${name || 'the config'} is ${shown(valueAt(value, path))}: it ${rule(e, schema)}`,
+  }
+}
+
+/** The rule that a value breaks, in words: of a pattern, what the schema says of it. */
+function rule(e: ErrorObject, schema: object): string {
+  if (e.keyword === 'enum') return `must be one of ${(e.params['allowedValues'] as unknown[]).join(', ')}`
+  if (e.keyword === 'const') return `must be ${String(e.params['allowedValue'])}`
+  const { description, examples } = (valueAt(schema, schemaPath(e)) ?? {}) as {
+    description?: string
+    examples?: string[]
+  }
+  if (e.keyword !== 'pattern' || description === undefined) return e.message ?? 'is wrong'
+  return `must be ${description}${examples?.[0] === undefined ? '' : `, such as ${examples[0]}`}`
+}
+
+/** The schema's own way to what was broken, less the keyword. */
+const schemaPath = (e: ErrorObject): string[] => e.schemaPath.replace(/^#\/?/, '').split('/').slice(0, -1)
+
+const valueAt = (root: unknown, path: readonly string[]): unknown =>
+  path.reduce<unknown>((v, word) => (v as Record<string, unknown> | undefined)?.[word], root)
+
+const LONGEST = 60
+/** A value as an operator wrote it, cut where it is long. */
+function shown(value: unknown): string {
+  const text = typeof value === 'string' && value !== '' ? value : (JSON.stringify(value) ?? String(value))
+  return text.length > LONGEST ? `${text.slice(0, LONGEST)}…` : text
+}
