@@ -1,4 +1,5 @@
 import { readFile } from 'node:fs/promises'
+import { createRequire } from 'node:module'
 import { extname, resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { FnaError } from '../contract/errors.js'
@@ -64,7 +65,8 @@ async function importModule(file: string): Promise<ConfigExport> {
 }
 
 async function importTypescript(file: string): Promise<ConfigExport> {
-  const { createJiti } = await import('jiti')
+  // Required, not imported: Node reads a CommonJS file twice to import it, and this one is large.
+  const { createJiti } = createRequire(import.meta.url)('jiti') as typeof import('jiti')
   const alias = aliasesFor(file)
   const jiti = createJiti(file, { interopDefault: true, tryNative: false, moduleCache: false, alias })
   return (await jiti.import(file, { default: true })) as ConfigExport
