@@ -1,3 +1,5 @@
+import { readdirSync, statSync } from 'node:fs'
+import { join } from 'node:path'
 import { monitorEventLoopDelay } from 'node:perf_hooks'
 import { type Config, flattenPlugins } from '@fnaa/core'
 import {
@@ -288,4 +290,23 @@ t.test('a batch of too many events is refused before it is expanded', async t =>
     { code: 220 },
     'as text it may',
   )
+})
+
+t.test('nobody else may read what an agent keeps, and its hosts leave nothing', async t => {
+  const [w] = await places(t, ['unix.test'])
+  const a = await new TestAgent(w!).start()
+  t.teardown(() => a.close())
+  const user = await a.login(t)
+  await user.ok(`CREATE FLOW ${FLOW}`)
+  await user.ok(`SUBSCRIBE ${FLOW} LOCAL copy.flows.unix.test`)
+  const entries = readdirSync(w!.data, { recursive: true, withFileTypes: true })
+  const open = entries.filter(e => !e.isSymbolicLink() && (statSync(join(e.parentPath, e.name)).mode & 0o077) !== 0)
+  t.strictSame(
+    open.filter(e => !e.isSocket()).map(e => e.name),
+    [],
+  )
+  const run = join(w!.data, 'runtime-process', 'run')
+  t.equal(readdirSync(run).length, 1, 'the folder of its host')
+  await a.close()
+  t.strictSame(readdirSync(run), [])
 })

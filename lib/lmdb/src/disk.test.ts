@@ -1,3 +1,4 @@
+import { readdirSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { temporaryDirectory } from '@fnaa/conformance'
 import t from 'tap'
@@ -108,4 +109,14 @@ t.test('a second opener in the process is refused, not waited for', async t => {
   t.throws(() => new Disk(path, 1 << 28), { code: 'FNA_ERR_LOCKED' })
   await disk.close()
   await new Disk(path, 1 << 28).close()
+})
+
+t.test('nobody else may read the files', async t => {
+  const directory = temporaryDirectory()
+  const disk = new Disk(join(directory, 'd.mdb'), 1 << 28)
+  await disk.commit(put => put(disk.table('t'), key('a'), key('1')), { grows: 1 })
+  const files = readdirSync(directory)
+  t.ok(files.length >= 2, files.join())
+  for (const file of files) t.equal(statSync(join(directory, file)).mode & 0o777, 0o600, file)
+  await disk.close()
 })

@@ -1,4 +1,4 @@
-import { statfsSync } from 'node:fs'
+import { chmodSync, existsSync, statfsSync } from 'node:fs'
 import { statfs } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { FnaError } from '@fnaa/core/plugin'
@@ -71,6 +71,8 @@ export class Disk {
         eventTurnBatching: false,
         overlappingSync: false,
       } as Parameters<typeof open>[0])
+      // The engine makes them readable for all (but for the umask); whoever the folder is opened to later must not read them.
+      for (const file of [path, `${path}-lock`]) if (existsSync(file)) chmodSync(file, 0o600)
     } catch (cause) {
       this.release()
       throw new FnaError('FNA_ERR_CORRUPT', `${path} cannot be opened: ${(cause as Error).message}`, { cause })

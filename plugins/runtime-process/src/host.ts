@@ -1,11 +1,9 @@
 import { type ChildProcess, spawn } from 'node:child_process'
-import { mkdtemp, rm } from 'node:fs/promises'
 import { createRequire } from 'node:module'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import { type Call, type Credential, FnaError, type Logger, type Run, type RunStatus } from '@fnaa/core/plugin'
 import { fromStatusMessage, loadService, type StatusMessage, toMessage } from '@fnaa/processor-host'
 import type { ClientReadableStream, ServiceError } from '@grpc/grpc-js'
+import type { Folder } from './folders.js'
 
 const require = createRequire(import.meta.url)
 const START_MS = 15_000
@@ -28,14 +26,14 @@ export class Host {
   readonly exited: Promise<void>
   #alive = true
 
-  private constructor(child: ChildProcess, client: Client, directory: string) {
+  private constructor(child: ChildProcess, client: Client, folder: Folder) {
     this.#child = child
     this.#client = client
     this.exited = new Promise(resolve => {
       child.once('exit', () => {
         this.#alive = false
         client.close()
-        void rm(directory, { recursive: true, force: true }).then(() => resolve())
+        void folder.remove().then(resolve, resolve)
       })
     })
   }
@@ -48,10 +46,8 @@ export class Host {
   }
 
   /** @throws FNA_ERR_UNAVAILABLE where the program does not come up within 15 s */
-  static async start(program: string, log: Logger): Promise<Host> {
-    // A path in the agent's own directory may be longer than the 108 bytes that a unix socket can have.
-    const directory = await mkdtemp(join(tmpdir(), 'fnaad-host-'))
-    const socket = join(directory, 'control.sock')
+  static async start(program: string, folder: Folder, log: Logger): Promise<Host> {
+    const { socket } = folder
     const child = spawn(process.execPath, [program, socket], {
       stdio: ['pipe', 'pipe', 'inherit'],
       env: { ...process.env },
@@ -63,7 +59,7 @@ export class Host {
     const { Client } = loadService()
     const client = new Client(`unix:${socket}`, grpc.credentials.createInsecure()) as unknown as Client
     log.info({ pid: child.pid }, 'processor host started')
-    return new Host(child, client, directory)
+    return new Host(child, client, folder)
   }
 
   async create(run: Run, secrets: Readonly<Record<string, Credential>>, c: Call): Promise<void> {

@@ -9,6 +9,7 @@ import {
   type RunStatus,
   type RuntimeService,
 } from '@fnaa/core/plugin'
+import { Folders } from './folders.js'
 import { Host } from './host.js'
 import type { RuntimeProcessOptions } from './index.js'
 
@@ -18,6 +19,8 @@ const require = createRequire(import.meta.url)
 export class ProcessRuntime implements RuntimeService {
   readonly #ctx: Ctx
   readonly #program: string
+  readonly #folders: Folders
+  readonly #cleaned: Promise<void>
   readonly #most: number
   readonly #hosts: (Host | null)[]
   readonly #starting = new Map<number, Promise<Host>>()
@@ -30,6 +33,8 @@ export class ProcessRuntime implements RuntimeService {
     this.#ctx = ctx
     this.#most = o.hosts ?? 1
     this.#hosts = Array.from({ length: this.#most }, () => null)
+    this.#folders = new Folders(ctx.agent.directory)
+    this.#cleaned = this.#folders.clean().catch(err => ctx.log.warn({ err }, 'what was left of earlier hosts stays'))
     this.#program = o.program ?? require.resolve('@fnaa/processor-host/main')
   }
 
@@ -110,7 +115,12 @@ export class ProcessRuntime implements RuntimeService {
 
   async #start(slot: number): Promise<Host> {
     if (this.#closed) throw new FnaError('FNA_ERR_CLOSED', 'the runtime is closed')
-    const host = await Host.start(this.#program, this.#ctx.log)
+    await this.#cleaned
+    const folder = await this.#folders.make()
+    const host = await Host.start(this.#program, folder, this.#ctx.log).catch(async e => {
+      await folder.remove()
+      throw e
+    })
     this.#hosts[slot] = host
     host.watch(s => this.#tell(s))
     void host.exited.then(() => this.#died(slot, host))
