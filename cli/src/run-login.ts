@@ -1,10 +1,11 @@
 import { userConfig } from './config-file.js'
 import { type StoredAgent, storeAgent } from './config-write.js'
+import { caFile } from './connect.js'
 import type { Context } from './context.js'
 import { CliError, EXIT, toCliError } from './errors.js'
 import { type Located, Locator } from './locate-agent.js'
 import { type Selection, selectAgent } from './select-agent.js'
-import { caFile, Session } from './session.js'
+import { Session } from './session.js'
 import { firstLine } from './stdin.js'
 
 /** `fnua login`: asks for user and password, tries them at the agent, and keeps them in the user's config (0600). */

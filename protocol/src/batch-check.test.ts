@@ -1,8 +1,8 @@
 import { gzipSync } from 'node:zlib'
 import fc from 'fast-check'
 import t from 'tap'
-import { BIG, codec, events, forged, simple, withRecords } from './batches.test.help.js'
-import { fails } from './fails.test.help.js'
+import { BIG, codec, events, forged, simple, withRecords } from './batches.test.helper.js'
+import { fails } from './fails.test.helper.js'
 import {
   BATCH_AT,
   batchOf,

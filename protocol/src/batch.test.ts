@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import t from 'tap'
-import { BIG, codec, event, events, forged, show, simple } from './batches.test.help.js'
-import { fails } from './fails.test.help.js'
+import { BIG, codec, event, events, forged, show, simple } from './batches.test.helper.js'
+import { fails } from './fails.test.helper.js'
 import {
   BATCH_AT,
   batchOf,

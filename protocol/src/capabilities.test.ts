@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 import t from 'tap'
-import { fails } from './fails.test.help.js'
+import { fails } from './fails.test.helper.js'
 import {
   ANNOUNCED_LIMITS,
   capabilitiesBytes,

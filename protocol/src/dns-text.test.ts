@@ -1,5 +1,5 @@
 import t from 'tap'
-import { fails } from './fails.test.help.js'
+import { fails } from './fails.test.helper.js'
 import { formatFnapRecord, formatKeyRecord, isSelector, keyOwner, parseFnapRecord, parseKeyRecord } from './index.js'
 
 t.test('the namespace record', async t => {

@@ -1,7 +1,7 @@
 import { createHash, generateKeyPairSync, sign, verify } from 'node:crypto'
 import fc from 'fast-check'
 import t from 'tap'
-import { fails } from './fails.test.help.js'
+import { fails } from './fails.test.helper.js'
 import {
   capabilitiesBytes,
   formatChallenge,

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import t from 'tap'
-import { fails } from './fails.test.help.js'
+import { fails } from './fails.test.helper.js'
 import { encodeBatch, encodeDataHead, encodeFrame, type Frame, FrameReader, isFnapError, LIMITS } from './index.js'
 
 const batch = encodeBatch([{ key: null, value: Buffer.from('x'), headers: [], timestamp: 1 }])

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import t from 'tap'
-import { fails } from './fails.test.help.js'
+import { fails } from './fails.test.helper.js'
 import {
   findVerb,
   formatCommand,
@@ -13,7 +13,7 @@ import {
   VERBS,
   verbOf,
 } from './index.js'
-import { ID, typed } from './samples.test.help.js'
+import { ID, typed } from './samples.test.helper.js'
 
 t.test('every form of every verb, as its usage shows it', async t => {
   for (const verb of VERBS) {

@@ -1,8 +1,8 @@
 import fc from 'fast-check'
 import t from 'tap'
-import { fails } from './fails.test.help.js'
+import { fails } from './fails.test.helper.js'
 import { type Command, formatCommand, isFnapError, parseCommand, VERBS } from './index.js'
-import { arbitraryCommand, ID } from './samples.test.help.js'
+import { arbitraryCommand, ID } from './samples.test.helper.js'
 
 const plain = (command: Command) => JSON.parse(JSON.stringify(command)) as Command
 const sorted = (value: unknown): string =>

@@ -1,5 +1,5 @@
 import t from 'tap'
-import { fails } from './fails.test.help.js'
+import { fails } from './fails.test.helper.js'
 import type { ClientState, ClientStimulus, ServerState, ServerStimulus } from './index.js'
 import { clientNext, commandStimulus, serverNext, VERBS } from './index.js'
 

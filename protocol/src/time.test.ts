@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import t from 'tap'
-import { fails } from './fails.test.help.js'
+import { fails } from './fails.test.helper.js'
 import { formatTime, parseTime } from './index.js'
 
 t.test('RFC 3339', async t => {

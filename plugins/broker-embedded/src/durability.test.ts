@@ -8,12 +8,12 @@ import { checkBatch } from '@fnaa/protocol'
 import { open as openLmdb } from 'lmdb'
 import t from 'tap'
 import { embedded } from './index.js'
-import { batch, c, type Fixture, open, read } from './tools.test.js'
+import { batch, c, type Fixture, open, read } from './tools.test.helper.js'
 
 t.test('what a killed process was told is written is there, in order', async t => {
   const directory = temporaryDirectory()
   const code = `
-    import { open } from ${JSON.stringify(new URL('./tools.test.js', import.meta.url).href)}
+    import { open } from ${JSON.stringify(new URL('./tools.test.helper.js', import.meta.url).href)}
     const x = await open({}, {}, { directory: ${JSON.stringify(directory)} })
     for (let i = 0; ; i++) {
       await x.write(String(i))

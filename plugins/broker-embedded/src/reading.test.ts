@@ -1,6 +1,6 @@
 import { until } from '@fnaa/conformance'
 import t from 'tap'
-import { batch, c, type Fixture, open, read, show } from './tools.test.js'
+import { batch, c, type Fixture, open, read, show } from './tools.test.helper.js'
 
 t.test('a cursor inside a batch gives the rest of it', async t => {
   const x = await open()

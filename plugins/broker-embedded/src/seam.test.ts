@@ -2,7 +2,7 @@ import type { DriverHost } from '@fnaa/core/plugin'
 import { BATCH_AT, type Batch, batchOf, crc32c } from '@fnaa/protocol'
 import t from 'tap'
 import driver from './driver.js'
-import { batch, c, open, read } from './tools.test.js'
+import { batch, c, open, read } from './tools.test.helper.js'
 
 const host = (foreign: boolean) => ({ foreign }) as DriverHost
 

@@ -1,0 +1,94 @@
+import { readFileSync } from 'node:fs'
+import { resolve } from 'node:path'
+import { AddressGuard, FnapConnection, hasCode, makeDial, ReplyError, type SecureOptions } from '@fnaa/client'
+import type { Context } from './context.js'
+import { CliError, EXIT } from './errors.js'
+import type { Located } from './locate-agent.js'
+
+/** The user's own client may go wherever its user sends it. */
+const EVERYWHERE = new AddressGuard({ allow: ['0.0.0.0/0', '::/0'] })
+
+/** A connection to the first of the agent's addresses that takes one, with its greeting read. @throws CliError, ReplyError */
+export async function connectTo(cx: Context, located: Located): Promise<FnapConnection> {
+  const call = { signal: cx.interrupt }
+  const dial = makeDial({ resolve: () => Promise.reject(new Error('resolved already')), guard: EVERYWHERE })
+  let failure: unknown
+  for (const host of located.addresses) {
+    cx.debug.say(`C: Connecting to ${host.includes(':') ? `[${host}]` : host}:${located.port}`)
+    try {
+      const socket = await dial({ host, port: located.port }, call)
+      const tls = located.implicit ? { tls: secureOptions(cx, located) } : {}
+      const connection = await FnapConnection.connect(socket, { trace: cx.debug.trace, ...tls }, call)
+      cx.debug.say('Connected to FNAA')
+      return connection
+    } catch (e) {
+      failure = e
+      // An agent that answered, or whose certificate does not hold, is not passed over in silence.
+      if (e instanceof ReplyError || hasCode(e, 'FNA_ERR_DENIED') || cx.interrupt.aborted) break
+    }
+  }
+  if (failure instanceof ReplyError) throw failure
+  const cause = certificate(failure, located)
+  if (cause instanceof CliError) throw cause
+  throw unreached(located, failure)
+}
+
+/** Why nobody answered, in words: nobody there, no way there, or silence. */
+function unreached(located: Located, failure: unknown): CliError {
+  const [host = ''] = located.addresses
+  const at = `${host.includes(':') ? `[${host}]` : host}:${located.port}`
+  const why = (failure as { cause?: { code?: string } } | undefined)?.cause?.code
+  const told: Readonly<Record<string, string>> = {
+    ECONNREFUSED: `no agent is running there: nothing listens at ${at}`,
+    EHOSTUNREACH: `there is no way to ${at}`,
+    ENETUNREACH: `there is no way to ${at}`,
+  }
+  const message = told[why ?? ''] ?? `${at}: ${(failure as Error).message}`
+  return new CliError(`${located.name} cannot be reached: ${message}`, EXIT.unreachable, {
+    hint:
+      why === 'ECONNREFUSED'
+        ? 'start the agent, or the same command with --agent HOST:PORT of one that runs'
+        : 'the same command with -d, which shows every step',
+    cause: failure,
+  })
+}
+
+/** What a certificate that does not hold means to the user; any other error as it is. */
+export function certificate(e: unknown, located: Located): unknown {
+  if (!hasCode(e, 'FNA_ERR_DENIED') || !/certificate/.test((e as Error).message)) return e
+  return new CliError(
+    `${located.name} does not prove to be ${located.fqdn}: ${(e as Error).message}`,
+    EXIT.unreachable,
+    {
+      hint: 'the same command with --ca FILE, where the agent has a CA of its own',
+      cause: e,
+    },
+  )
+}
+
+export function secureOptions(cx: Context, located: Located): SecureOptions {
+  const { insecure } = cx.settings
+  const file = caFile(cx, located)
+  if (insecure) cx.note(`warning: --insecure: whoever answers may not be ${located.fqdn}`)
+  return {
+    servername: located.fqdn,
+    alpn: 'offered',
+    ...(file === undefined ? {} : { ca: readCa(file) }),
+    ...(insecure ? { certificate: 'recorded' as const } : {}),
+  }
+}
+
+/** The CA that is trusted beside the system's: absolute. */
+export const caFile = (cx: Context, located: Located): string | undefined => {
+  const { ca, caGiven } = cx.settings
+  const file = caGiven ? ca : (located.entry?.ca ?? ca)
+  return file === undefined ? undefined : resolve(cx.cwd, file)
+}
+
+function readCa(file: string): string {
+  try {
+    return readFileSync(file, 'utf8')
+  } catch (e) {
+    throw new CliError(`--ca ${file}: ${(e as Error).message}`, EXIT.usage)
+  }
+}
