@@ -1,39 +1,21 @@
-import { join, resolve as resolvePath } from 'node:path'
+import { resolve as resolvePath } from 'node:path'
 import { AddressGuard, makeDial, Resolver } from '@fnaa/client'
-import type { Command } from '@fnaa/protocol'
+import { assemble } from './assemble.js'
 import { type Config, PERIODS, SERVER_LIMITS } from './config/define.js'
-import type { AuthService } from './contract/auth.js'
-import type { Call, Clock, Ctx, Logger } from './contract/common.js'
+import type { Call, Clock, Logger } from './contract/common.js'
 import { FnaError } from './contract/errors.js'
 import type { AnyPlugin } from './contract/plugin.js'
 import type { Leadership, StoreService } from './contract/store.js'
-import { Brokers } from './data/brokers.js'
-import { Positions } from './data/positions.js'
-import { Issued } from './federation/issued.js'
-import { Peers } from './federation/peers.js'
-import { Provider } from './federation/provider.js'
-import { Quotas } from './federation/quotas.js'
-import { Subscriptions } from './federation/subscriptions.js'
-import { Audit } from './grants/audit.js'
-import { Authorizer } from './grants/authorizer.js'
 import { type Booted, boot, DEADLINES, type Deadlines, type Loaded } from './host/boot.js'
-import { hashQueue } from './host/hash-queue.js'
+import { contexts } from './host/contexts.js'
 import type { Kernel } from './kernel.js'
 import { createLogger } from './log.js'
-import { domainOf } from './names/names.js'
-import { Registrar } from './names/registrar.js'
-import { Processors } from './processors/processors.js'
+import { addressOf, publishKeys, seed } from './names/seed.js'
 import { systemClock } from './resources/clock.js'
-import { reconcile, wake } from './resources/controllers.js'
-import { WorkQueue } from './resources/queue.js'
-import { KIND_NAMES, Resources } from './resources/resources.js'
-import { Room } from './resources/room.js'
-import { sealed, sealKey } from './resources/seal.js'
-import { run } from './run.js'
-import { type Address, Listener } from './server/listener.js'
-import { mechanismsOf } from './server/mechanisms.js'
-import { SessionRegistry } from './server/registry.js'
-import type { Session } from './server/session.js'
+import { wake } from './resources/controllers.js'
+import { KIND_NAMES } from './resources/resources.js'
+import { sealKey } from './resources/seal.js'
+import type { Address } from './server/listener.js'
 import { loadCertificates } from './tls/certificates.js'
 
 export interface AgentOptions {
@@ -216,54 +198,6 @@ export class Agent {
   }
 }
 
-/** Builds the parts in the order in which they need each other. */
-async function assemble(
-  k: { -readonly [K in keyof Kernel]: Kernel[K] },
-  base: string,
-  key: Buffer,
-  signal: AbortSignal,
-): Promise<void> {
-  const call: Call = { signal }
-  k.resources = new Resources(k.store)
-  await k.resources.load(call)
-  k.authorizer = new Authorizer(k.resources, k.clock, k.config.administrators ?? [])
-  k.audit = new Audit(k.store.bucket('audit'), k.clock, k.log)
-  k.sessions = new SessionRegistry()
-  k.mechanisms = mechanismsOf(k.loaded)
-  k.brokers = new Brokers(k.loaded, { log: k.log, dial: k.dial, base })
-  k.room = new Room(k.store)
-  k.positions = new Positions(k.store.bucket('cursors'), k.clock, k.log, k.limits)
-  k.secrets = sealed(k.store.bucket('secrets'), key)
-  k.issued = new Issued(
-    k.secrets,
-    k.clock,
-    w => hashQueue.own(w),
-    user => k.sessions.cut(s => s.issued?.user === user),
-  )
-  await k.issued.load(call)
-  k.listener = new Listener(k, k.certificates)
-  k.registrar = new Registrar(k.loaded, { host: k.config.host, port: 0, tls: false, addresses: [] })
-  k.provider = new Provider(k)
-  k.quotas = new Quotas(k)
-  k.peers = new Peers(k)
-  k.subscriptions = new Subscriptions(k)
-  k.processors = new Processors(k, base)
-  k.queue = new WorkQueue({
-    clock: k.clock,
-    signal,
-    reconcile: (name, s) => reconcile(k, name, s),
-    onError: (name, err, retryMs) => k.log.warn({ key: name, err, retryMs }, 'will be tried again'),
-  })
-  k.run = (command: Command, session: Session) => run(k, command, session)
-  for (const l of k.loaded) {
-    if (l.plugin.manifest.kind !== 'auth') continue
-    ;(l.service as AuthService).watch(principal => {
-      k.sessions.cut(s => s.identity?.principal === principal)
-      k.peers.drop(principal)
-    })
-  }
-}
-
 function servers(config: Config): { host: string; port: number }[] {
   return (config.resolver?.servers ?? ['127.0.0.1:53']).map(s => {
     const colon = s.lastIndexOf(':')
@@ -275,87 +209,6 @@ function service<S>(loaded: readonly Loaded[], kind: string): S {
   const found = loaded.find(l => l.plugin.manifest.kind === kind)
   if (!found) throw new FnaError('FNA_ERR_CONFIG', `the config has no ${kind} plugin`)
   return found.service as S
-}
-
-interface Surroundings {
-  readonly config: Config
-  readonly log: Logger
-  readonly clock: Clock
-  readonly dial: Ctx['dial']
-  readonly resolve: Ctx['resolve']
-  readonly signal: AbortSignal
-  readonly key: Buffer
-}
-
-/** What each plugin gets. A store has no state of its own: it is the state. */
-function contexts(s: Surroundings) {
-  return async (plugin: AnyPlugin, loaded: readonly Loaded[]): Promise<Ctx> => {
-    const store = loaded.find(l => l.plugin.manifest.kind === 'store')?.service as StoreService | undefined
-    const closed = async (): Promise<never> => {
-      throw new FnaError('FNA_ERR_CLOSED', 'a store plugin has no state beside itself')
-    }
-    const none = { get: closed, put: closed, delete: closed, list: closed }
-    return {
-      id: plugin.id,
-      log: child(s.log, plugin.id),
-      signal: s.signal,
-      agent: { host: s.config.host, domains: s.config.domains, directory: join(s.config.data, plugin.id) },
-      state: store ? sealed(store.bucket(`plugin:${plugin.id}`), s.key) : none,
-      dial: s.dial,
-      resolve: s.resolve,
-      clock: s.clock,
-      hash: (work, who) => hashQueue.run(work, who),
-    }
-  }
-}
-
-function child(log: Logger, plugin: string): Logger {
-  const with_ = (level: 'debug' | 'info' | 'warn' | 'error') => (o: object, m?: string) =>
-    log[level]({ plugin, ...o }, m)
-  return { debug: with_('debug'), info: with_('info'), warn: with_('warn'), error: with_('error') }
-}
-
-/** What others are told: the config's word, or where we listen. */
-function addressOf(config: Config, bound: readonly Address[]): Registrar['agent'] {
-  const first = bound[0]
-  const advertised = config.advertise?.split(':')
-  const port = advertised ? Number(advertised[1]) : (first?.port ?? 61_000)
-  const specific = bound.map(a => a.host).filter(h => h !== '::' && h !== '0.0.0.0')
-  const tls = bound.find(a => a.port === port)?.protocol === 'tls'
-  return { host: advertised?.[0] ?? config.host, port, tls, addresses: config.addresses ?? [...new Set(specific)] }
-}
-
-/** Namespaces of the config are made where they are missing. */
-async function seed(k: Kernel, c: Call): Promise<void> {
-  const bound = k.config.domains.map(d => ({ name: d, domain: d })).filter(d => k.registrar.serviceFor(d.name))
-  await k.registrar.agentNames(bound, c)
-  for (const n of k.config.namespaces ?? []) {
-    const spec = typeof n === 'string' ? { name: n } : n
-    if (k.resources.get('Namespace', spec.name)) continue
-    const zone = domainOf(k.config.domains, spec.name)
-    if (zone === undefined) throw new FnaError('FNA_ERR_CONFIG', `namespaces: ${spec.name} lies in none of domains`)
-    const broker = spec.broker ?? k.brokers.default?.id
-    if (broker === undefined)
-      throw new FnaError('FNA_ERR_CONFIG', 'namespaces: the config has no broker plugin that holds flows')
-    const owner = spec.owner ?? k.config.administrators?.[0] ?? `postmaster@${zone}`
-    await k.resources.create(
-      {
-        kind: 'Namespace',
-        name: spec.name,
-        spec: { owner, broker, zone },
-        finalizers: ['fnaad/names'],
-        status: { conditions: [] },
-      },
-      c,
-    )
-  }
-}
-
-/** Keys that prove our domains, where the DNS plugin may write them. */
-async function publishKeys(k: Kernel, c: Call): Promise<void> {
-  for (const l of k.loaded) {
-    if (l.plugin.manifest.kind === 'auth') await k.registrar.keys(await (l.service as AuthService).records(c), c)
-  }
 }
 
 async function every(k: Kernel, ms: number, signal: AbortSignal, work: () => void): Promise<void> {

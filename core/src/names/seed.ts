@@ -1,0 +1,51 @@
+import type { Config } from '../config/define.js'
+import type { AuthService } from '../contract/auth.js'
+import type { Call } from '../contract/common.js'
+import { FnaError } from '../contract/errors.js'
+import type { Kernel } from '../kernel.js'
+import type { Address } from '../server/listener.js'
+import { domainOf } from './names.js'
+import type { Registrar } from './registrar.js'
+
+/** What others are told: the config's word, or where we listen. */
+export function addressOf(config: Config, bound: readonly Address[]): Registrar['agent'] {
+  const first = bound[0]
+  const advertised = config.advertise?.split(':')
+  const port = advertised ? Number(advertised[1]) : (first?.port ?? 61_000)
+  const specific = bound.map(a => a.host).filter(h => h !== '::' && h !== '0.0.0.0')
+  const tls = bound.find(a => a.port === port)?.protocol === 'tls'
+  return { host: advertised?.[0] ?? config.host, port, tls, addresses: config.addresses ?? [...new Set(specific)] }
+}
+
+/** Namespaces of the config are made where they are missing. */
+export async function seed(k: Kernel, c: Call): Promise<void> {
+  const bound = k.config.domains.map(d => ({ name: d, domain: d })).filter(d => k.registrar.serviceFor(d.name))
+  await k.registrar.agentNames(bound, c)
+  for (const n of k.config.namespaces ?? []) {
+    const spec = typeof n === 'string' ? { name: n } : n
+    if (k.resources.get('Namespace', spec.name)) continue
+    const zone = domainOf(k.config.domains, spec.name)
+    if (zone === undefined) throw new FnaError('FNA_ERR_CONFIG', `namespaces: ${spec.name} lies in none of domains`)
+    const broker = spec.broker ?? k.brokers.default?.id
+    if (broker === undefined)
+      throw new FnaError('FNA_ERR_CONFIG', 'namespaces: the config has no broker plugin that holds flows')
+    const owner = spec.owner ?? k.config.administrators?.[0] ?? `postmaster@${zone}`
+    await k.resources.create(
+      {
+        kind: 'Namespace',
+        name: spec.name,
+        spec: { owner, broker, zone },
+        finalizers: ['fnaad/names'],
+        status: { conditions: [] },
+      },
+      c,
+    )
+  }
+}
+
+/** Keys that prove our domains, where the DNS plugin may write them. */
+export async function publishKeys(k: Kernel, c: Call): Promise<void> {
+  for (const l of k.loaded) {
+    if (l.plugin.manifest.kind === 'auth') await k.registrar.keys(await (l.service as AuthService).records(c), c)
+  }
+}
