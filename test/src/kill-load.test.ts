@@ -29,6 +29,7 @@ t.test(`${KILLS} kills under load, seed ${SEED}`, async t => {
     count[target] = (count[target] ?? 0) + 1
     await kill(target, a, b)
     await progress(producer, before + 5 + random.below(20))
+    if (i % 100 === 99) t.comment(`${i + 1} kills, ${producer.acknowledged.length} events acknowledged`)
   }
   producer.stop()
   await running
