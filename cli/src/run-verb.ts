@@ -146,11 +146,17 @@ const NOUNS: ReadonlyMap<string, string> = new Map([
 ])
 
 async function printDone(cx: Context, r: Request, text: string): Promise<void> {
-  const { output } = cx.settings
   const [verb = '', second] = r.verb.id.split(' ')
   const noun = second?.toLowerCase() ?? NOUNS.get(verb)
   if (noun === undefined) return printWord(cx, verb.toLowerCase(), text)
-  const done = DONE.get(verb) ?? 'running'
+  // `220 OK` without a name: there was nothing to end.
+  if (verb === 'UNSUBSCRIBE' && text === '')
+    return printState(cx, noun, String(r.args['target'] ?? ''), 'nothing to end')
+  return printState(cx, noun, text, DONE.get(verb) ?? 'running')
+}
+
+async function printState(cx: Context, noun: string, text: string, done: string): Promise<void> {
+  const { output } = cx.settings
   if (isDocument(output)) return cx.out.write(await document({ kind: noun, name: text, state: done }, output))
   await cx.out.write(output === 'name' ? names([text]) : `${noun}/${safe(text)} ${done}\n`)
 }

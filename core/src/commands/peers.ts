@@ -1,7 +1,17 @@
 import { fnapError } from '@fnaa/protocol'
 import type { Resource } from '../contract/store.js'
 import { isTombstone } from '../federation/wish.js'
-import { administrator, type Context, describe, ending, type Handler, item, list, type Words } from './command.js'
+import {
+  administrator,
+  type Context,
+  describe,
+  ending,
+  type Handler,
+  item,
+  list,
+  patience,
+  type Words,
+} from './command.js'
 
 const row = (cx: Context, p: Resource<'Peer'>) =>
   item(
@@ -61,6 +71,7 @@ export const updatePeer: Handler = {
       const flows = new Set(resources.by('Subscriber', 'peer', domain).map(s => s.spec.flow))
       await Promise.all([...flows].map(f => provider.enforce(f, 'the domain is blocked', cx.call)))
     }
+    if (o['blocked'] !== undefined) await cx.kernel.subscriptions.reconsider(domain, patience(cx))
     return `220 OK ${domain}`
   },
 }

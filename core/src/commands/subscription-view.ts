@@ -20,6 +20,7 @@ export function mineItem(k: Kernel, s: Mine): Item {
       ['lag-events', rates?.['behind']],
       ['lag-ms', rates?.['behindMs']],
       ['gaps', s.status.gaps],
+      ['reason', s.status.reason],
     ],
     { for: s.spec.for, peer: s.status.peer, endpoint: s.status.name, error: s.status.error },
   )
@@ -47,5 +48,5 @@ export const theirItem = (s: Known): Item =>
       ['mode', s.spec.mode],
       ['phase', s.status.phase],
     ],
-    { for: s.spec.for, generation: s.spec.generation },
+    { for: s.spec.for, generation: s.spec.generation, cause: s.spec.cause },
   )

@@ -19,7 +19,8 @@ export const unsubscribe: Handler = {
     const found = candidates(cx, target)
     if (found.length > 1) throw fnapError('AMBIGUOUS', 'several subscriptions fit: give the id')
     const s = found[0]
-    if (!s) return `220 OK ${target}`
+    // Without a name: nothing of that name was there to end.
+    if (!s) return '220 OK'
     await cx.kernel.resources.delete('Subscription', s.name, cx.call, s.uid)
     step('unsubscribe.marked')
     const gone = await cx.kernel.resources.until(

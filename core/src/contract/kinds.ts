@@ -99,6 +99,8 @@ export interface SubscriptionStatus extends Conditions {
   readonly error?: string
   /** What the provider said when it cut us off. */
   readonly receipt?: string
+  /** Why the owner denied or ended it, in the owner's words. */
+  readonly reason?: string
   /** The wish that the provider has last agreed to. */
   readonly agreed?: number
 }

@@ -7,6 +7,7 @@ import { originOf } from '../names/names.js'
 import { iso } from '../resources/clock.js'
 import { step } from '../resources/steps.js'
 import type { Agreement } from './agreement.js'
+import { reasonIn } from './reason.js'
 import { keyOf, type Mine } from './subscriptions.js'
 
 /** Answers after which asking again makes no sense until somebody changes something. */
@@ -86,7 +87,7 @@ export async function told(k: Kernel, s: Mine, change: Partial<SubscriptionStatu
     s.name,
     n => {
       if (n.spec.wish !== s.spec.wish) return undefined
-      const { error: _gone, ...status } = n.status
+      const { error: _gone, reason: _past, ...status } = n.status
       const conditions = [...status.conditions.filter(x => x.type !== 'Asked'), asked]
       return { status: { ...status, ...change, agreed: s.spec.wish, conditions } }
     },
@@ -99,12 +100,14 @@ export async function told(k: Kernel, s: Mine, change: Partial<SubscriptionStatu
 export async function onError(k: Kernel, s: Mine, e: unknown, c: Call): Promise<void> {
   const symbol = isFnapError(e) ? e.symbol : 'INTERNAL'
   const error = isFnapError(e) ? `${e.symbol} ${e.sentence}` : 'INTERNAL something went wrong here'
+  const said = reasonIn(error)
+  const reason = said === undefined ? {} : { reason: said }
   k.log.warn({ subscription: s.name, source: s.spec.source, err: e }, 'subscription: asking failed')
   if (symbol === 'REVOKED' || symbol === 'GONE') {
     await k.resources.update(
       'Subscription',
       s.name,
-      n => ({ status: { ...n.status, phase: 'revoked', error, receipt: error, agreed: n.spec.wish } }),
+      n => ({ status: { ...n.status, phase: 'revoked', error, receipt: error, ...reason, agreed: n.spec.wish } }),
       c,
       s.uid,
     )
@@ -114,13 +117,21 @@ export async function onError(k: Kernel, s: Mine, e: unknown, c: Call): Promise<
     await k.resources.update(
       'Subscription',
       s.name,
-      n => ({ status: { ...n.status, phase: 'failed', error, agreed: n.spec.wish } }),
+      n => ({ status: { ...n.status, phase: 'failed', error, ...reason, agreed: n.spec.wish } }),
       c,
       s.uid,
     )
     await k.queue.park(keyOf(s), k.processors.remove(s.name, c))
     return
   }
-  await k.resources.update('Subscription', s.name, n => ({ status: { ...n.status, error } }), c, s.uid)
+  // Active says that events can pass: not while nothing runs and the provider cannot be asked (federation rule 12).
+  const idle = k.processors.phaseOf(s.name) !== 'running'
+  await k.resources.update(
+    'Subscription',
+    s.name,
+    n => ({ status: { ...n.status, error, phase: idle && n.status.phase === 'active' ? 'starting' : n.status.phase } }),
+    c,
+    s.uid,
+  )
   throw e
 }

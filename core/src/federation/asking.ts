@@ -17,7 +17,9 @@ import type { Wish } from './wish.js'
 export async function ask(k: Kernel, s: Mine, c: Call): Promise<void> {
   const own = namespaceOf(k.resources, s.spec.source)
   if (own) return askOurselves(k, s, own.spec.zone, c)
+  if (s.status.peer !== undefined) refuseBlocked(k, s.status.peer)
   const place = await k.queue.park(keyOf(s), k.peers.find(s.spec.source, c))
+  refuseBlocked(k, place.domain)
   if (k.config.domains.includes(place.domain)) throw fnapError('NOTFOUND', UNSEEN)
   if (s.status.peer !== undefined && s.status.peer !== place.domain)
     throw fnapError('CONFLICT', 'another domain speaks for the flow now; UNSUBSCRIBE and SUBSCRIBE to accept it')
@@ -27,6 +29,11 @@ export async function ask(k: Kernel, s: Mine, c: Call): Promise<void> {
       : subscribeLine(k, s)
   const reply = await k.queue.park(keyOf(s), k.peers.request(place, line, c))
   await onReply(k, s, place, reply, await k.peers.levelOf(place.domain), c)
+}
+
+function refuseBlocked(k: Kernel, domain: string): void {
+  if (k.peers.blocked(domain))
+    throw fnapError('DENIED', 'the domain of the flow is blocked here; UPDATE PEER with BLOCKED no lifts that')
 }
 
 function subscribeLine(k: Kernel, s: Mine): string {

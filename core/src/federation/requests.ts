@@ -1,7 +1,9 @@
 import { fnapError, slowDown } from '@fnaa/protocol'
 import type { Call } from '../contract/common.js'
+import type { Resource } from '../contract/store.js'
 import type { Kernel } from '../kernel.js'
 import { iso } from '../resources/clock.js'
+import { withReason } from './reason.js'
 import { specOf, type Wish } from './wish.js'
 
 const PER_FLOW = 3
@@ -17,7 +19,7 @@ export async function openRequest(k: Kernel, w: Wish, c: Call): Promise<void> {
   const now = k.clock.now()
   const known = resources.get('Request', w.id)
   if (known?.spec.decision?.approved === false && now - Date.parse(known.spec.decision.at) < AGAIN_MS) {
-    throw fnapError('DENIED', 'the owner has denied the request; ask again in 30 days')
+    throw denial(known)
   }
   if (!known) {
     const mine = resources.by('Request', 'peer', w.peer)
@@ -27,7 +29,7 @@ export async function openRequest(k: Kernel, w: Wish, c: Call): Promise<void> {
         r.spec.decision?.approved === false &&
         now - Date.parse(r.spec.decision.at) < AGAIN_MS,
     )
-    if (denied) throw fnapError('DENIED', 'the owner has denied the request; ask again in 30 days')
+    if (denied) throw denial(denied)
     const open = mine.filter(r => r.spec.decision === undefined)
     if (open.length >= PER_DOMAIN || open.filter(r => r.spec.flow === w.flow).length >= PER_FLOW) {
       throw slowDown('QUOTA', 900, 'too many open requests of your domain')
@@ -65,6 +67,9 @@ export async function openRequest(k: Kernel, w: Wish, c: Call): Promise<void> {
     await resources.update('Subscriber', w.id, s => ({ spec: specOf(w, s.spec) }), c)
   }
 }
+
+const denial = (r: Resource<'Request'>): Error =>
+  fnapError('DENIED', withReason('the owner has denied the request; ask again in 30 days', r.spec.decision?.reason))
 
 function ignoreExists(e: unknown): void {
   if ((e as { code?: string }).code !== 'FNA_ERR_EXISTS') throw e

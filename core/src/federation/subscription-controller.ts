@@ -16,14 +16,20 @@ export async function reconcileSubscription(k: Kernel, id: string, signal: Abort
   const c = { signal, reserve: true }
   if (s.deleting !== undefined) return teardown(k, s, c)
   if (s.status.phase === 'revoked') return stopMoving(k, s, c)
-  if (s.status.phase === 'failed' && !k.subscriptions.takeDue(id)) return undefined
+  const due = k.subscriptions.takeDue(id)
+  if (s.status.phase === 'failed' && !due) return undefined
   try {
     // Nothing moves any more before the provider hears of a STOP.
     if (s.spec.desired === 'stop') await k.queue.park(keyOf(s), k.processors.remove(s.name, c))
-    if (mustAsk(k, s)) await ask(k, s, c)
+    if (due || mustAsk(k, s)) await ask(k, s, c)
   } catch (e) {
-    if (signal.aborted) throw e
-    await onError(k, s, e, c)
+    // What was to be asked is still to be asked, where the answer was none.
+    const again = (err: unknown): never => {
+      if (due) k.subscriptions.markDue(id)
+      throw err
+    }
+    if (signal.aborted) again(e)
+    await onError(k, s, e, c).catch(again)
   }
   const now = k.resources.get('Subscription', id)
   if (!now || now.deleting !== undefined || now.status.phase === 'failed') return undefined
@@ -65,8 +71,7 @@ async function localReady(k: Kernel, s: Mine, c: Call): Promise<boolean> {
 const SUSPICIOUS_MS = 10_000
 
 function mustAsk(k: Kernel, s: Mine): boolean {
-  const due = k.subscriptions.takeDue(s.name)
-  if (due || s.status.agreed !== s.spec.wish) return true
+  if (s.status.agreed !== s.spec.wish) return true
   // A run that fails may have been cut off: the provider knows.
   if (k.processors.phaseOf(s.name) === 'failed' && k.clock.now() - askedAt(s) > SUSPICIOUS_MS) return true
   if (s.status.phase === 'pending' || s.status.phase === 'resolving' || s.status.phase === 'requested')

@@ -28,6 +28,7 @@ export type Outcome =
   | { readonly phase: 'active' | 'pending' | 'paused' | 'stopped'; readonly s: Mine }
   | { readonly phase: 'over'; readonly error: Error }
 
+const OVER: ReadonlySet<string> = new Set(['failed', 'revoked'])
 const HINT_MS = 10_000
 
 /** S of federation.md: what we subscribed to. The controller in subscription-controller.ts does the work. */
@@ -131,6 +132,18 @@ export class Subscriptions {
   /** Asks the provider at the next look, whenever the last time was: after a boot, after a failed run. */
   markDue(id: string): void {
     this.#due.add(id)
+  }
+
+  /** A domain was blocked or is so no longer: what we subscribed to there ends moving, or is taken up again. */
+  async reconsider(domain: string, signal: AbortSignal): Promise<void> {
+    const theirs = this.#k.resources.list('Subscription').filter(s => s.status.peer === domain)
+    for (const s of theirs) {
+      this.markDue(s.name)
+      this.#k.queue.add(keyOf(s), { urgent: true })
+    }
+    if (!this.#k.peers.blocked(domain)) return
+    const over = (s: Mine | undefined) => (!s || OVER.has(s.status.phase) ? true : undefined)
+    await Promise.all(theirs.map(s => this.#k.resources.until('Subscription', s.name, over, signal)))
   }
 
   /**

@@ -2,6 +2,7 @@ import { type From, fnapError } from '@fnaa/protocol'
 import type { Mode, SubscriberSpec } from '../contract/kinds.js'
 import type { Resource } from '../contract/store.js'
 import { same } from '../resources/conditions.js'
+import { withReason } from './reason.js'
 
 /** What a subscriber's agent asks for: SUBSCRIBE (in) or PUBLISH (out) between agents. */
 export interface Wish {
@@ -28,11 +29,12 @@ export type Known = Resource<'Subscriber'>
 
 export const isTombstone = (s: Known): boolean => s.spec.desired === 'revoked' || s.spec.desired === 'gone'
 
-/** What 410 says of an ended subscription; the receipt's reason is the owner's own words only as a time and a kind. */
+/** What 410 says of an ended subscription: when, and the reason, which may be the owner's own words. */
 export function ended(s: Known): Error {
   const revoked = s.spec.desired === 'revoked'
   const at = s.spec.cause?.at ?? ''
-  return fnapError(revoked ? 'REVOKED' : 'GONE', revoked ? `the owner ended it at ${at}` : `it ended at ${at}`)
+  const sentence = revoked ? `the owner ended it at ${at}` : `it ended at ${at}`
+  return fnapError(revoked ? 'REVOKED' : 'GONE', withReason(sentence, s.spec.cause?.reason))
 }
 
 /** Older clients take any line with 220 in it for a success: the next number without those digits says the same. */
