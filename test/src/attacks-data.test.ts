@@ -11,8 +11,8 @@ import {
   MOST_BATCH,
   readBatchHeader,
 } from '@fnaa/protocol'
+import storeLmdb from '@fnaa/store-lmdb'
 import t from 'tap'
-import storeLmdb from '../../plugins/store-lmdb/dist/index.js'
 import { type Client, pair, places, single, TestAgent } from './support/agents.js'
 import { DAY, TurnableClock } from './support/clock.js'
 import { Raw } from './support/raw.js'
