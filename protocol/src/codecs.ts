@@ -1,4 +1,3 @@
-import { promisify } from 'node:util'
 import { gunzip, gunzipSync, gzipSync } from 'node:zlib'
 import { fnapError, isFnapError } from './errors.js'
 import type { Codec } from './events.js'
@@ -18,7 +17,6 @@ const notGzip = (error: unknown) =>
   (error as NodeJS.ErrnoException).code === 'ERR_BUFFER_TOO_LARGE'
     ? tooMuch()
     : fnapError('BADEVENT', 'the records of a batch are not gzip', error)
-const gunzipApart = promisify<Uint8Array, { maxOutputLength: number }, Buffer>(gunzip)
 
 const none: CodecImpl = {
   compress: bytes => asBuffer(bytes),
@@ -37,13 +35,11 @@ const gzip: CodecImpl = {
       throw notGzip(error)
     }
   },
-  async expandApart(bytes, limit) {
-    try {
-      return await gunzipApart(bytes, { maxOutputLength: Math.max(1, limit) })
-    } catch (error) {
-      throw notGzip(error)
-    }
-  },
+  expandApart: (bytes, limit) =>
+    new Promise((resolve, reject) => {
+      const options = { maxOutputLength: Math.max(1, limit) }
+      gunzip(bytes, options, (error, expanded) => (error ? reject(notGzip(error)) : resolve(expanded)))
+    }),
 }
 
 /**
