@@ -68,12 +68,22 @@ function replays(arrived: readonly string[]): number {
 
 async function kill(target: string, a: ProcessAgent, b: ProcessAgent): Promise<void> {
   if (target === 'host') {
-    for (const pid of await b.children()) process.kill(pid, 'SIGKILL')
+    for (const pid of await hostsOf(b)) process.kill(pid, 'SIGKILL')
     return
   }
   const agent = target === 'source agent' ? a : b
   await agent.kill()
   await agent.start()
+}
+
+/** A host that was killed a moment ago is being started anew. */
+async function hostsOf(agent: ProcessAgent): Promise<number[]> {
+  const end = Date.now() + 60_000
+  for (let hosts = await agent.children(); ; hosts = await agent.children()) {
+    if (hosts.length > 0) return hosts
+    if (Date.now() > end) throw new Error('no host is started')
+    await pause(50)
+  }
 }
 
 /** Tries again over restarts of the agent. */

@@ -102,10 +102,11 @@ export class ProcessAgent {
     return new Client(connection)
   }
 
-  /** The processes that it started (its processor hosts). */
+  /** The processes that it has started (its processor hosts): none for a moment, while one is started anew. */
   async children(): Promise<number[]> {
-    const out = await run('ps', ['-o', 'pid=', '--ppid', String(this.pid)])
-    return out.split('\n').flatMap(l => (l.trim() ? [Number(l)] : []))
+    const out = await run('ps', ['-A', '-o', 'pid=,ppid='])
+    const rows = out.split('\n').map(l => l.trim().split(/\s+/).map(Number))
+    return rows.flatMap(([pid, parent]) => (parent === this.pid && pid ? [pid] : []))
   }
 }
 
