@@ -132,3 +132,11 @@ t.test('the lock file names no registry', async t => {
   )
   t.strictSame(remote, [])
 })
+
+t.test('every plugin says in a README what it is', async t => {
+  const readme = readFileSync(join(ROOT, 'README.md'), 'utf8')
+  for (const name of readdirSync(join(ROOT, 'plugins'))) {
+    t.ok(existsSync(join(ROOT, 'plugins', name, 'README.md')), `plugins/${name}/README.md`)
+    t.match(readme, `(plugins/${name})`, `${name} stands in the table of README.md`)
+  }
+})

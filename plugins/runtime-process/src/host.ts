@@ -45,14 +45,14 @@ export class Host {
     return this.#child.pid
   }
 
-  /** @throws FNA_ERR_UNAVAILABLE where the program does not come up within 15 s */
-  static async start(program: string, folder: Folder, log: Logger): Promise<Host> {
+  /** @throws FNA_ERR_UNAVAILABLE where the program does not come up within 15 s, or before `signal` aborts */
+  static async start(program: string, folder: Folder, log: Logger, signal: AbortSignal): Promise<Host> {
     const { socket } = folder
     const child = spawn(process.execPath, [program, socket], {
       stdio: ['pipe', 'pipe', 'inherit'],
       env: { ...process.env },
     })
-    await ready(child)
+    await ready(child, signal)
     child.stdout?.resume()
     child.stdin?.on('error', () => undefined)
     const grpc = require('@grpc/grpc-js') as typeof import('@grpc/grpc-js')
@@ -104,13 +104,16 @@ export class Host {
   }
 }
 
-function ready(child: ChildProcess): Promise<void> {
+function ready(child: ChildProcess, signal: AbortSignal): Promise<void> {
   return new Promise((resolve, reject) => {
     const fail = (why: string) => {
       child.kill('SIGKILL')
       reject(new FnaError('FNA_ERR_UNAVAILABLE', `the processor host did not start: ${why}`))
     }
+    const end = () => fail('it is no longer needed')
     const late = setTimeout(() => fail('it took too long'), START_MS)
+    signal.addEventListener('abort', end, { once: true })
+    if (signal.aborted) end()
     child.once('error', e => fail(e.message))
     child.once('exit', code => {
       clearTimeout(late)
@@ -119,6 +122,7 @@ function ready(child: ChildProcess): Promise<void> {
     child.stdout?.once('data', () => {
       clearTimeout(late)
       child.removeAllListeners('exit')
+      signal.removeEventListener('abort', end)
       resolve()
     })
   })

@@ -27,7 +27,7 @@ export class ProcessRuntime implements RuntimeService {
   readonly #placed = new Map<string, { host: Host; epoch: number }>()
   readonly #known = new Map<string, RunStatus>()
   readonly #listeners = new Set<(s: RunStatus) => void>()
-  #closed = false
+  readonly #closing = new AbortController()
 
   private constructor(ctx: Ctx, o: RuntimeProcessOptions) {
     this.#ctx = ctx
@@ -41,7 +41,7 @@ export class ProcessRuntime implements RuntimeService {
   /** The first host starts in the background: the agent need not wait for it, the first run finds it warm. */
   static start(ctx: Ctx, o: RuntimeProcessOptions): ProcessRuntime {
     const runtime = new ProcessRuntime(ctx, o)
-    runtime.#host(0).catch(e => ctx.log.error({ err: e as Error }, 'processor host'))
+    void runtime.#warm(0)
     return runtime
   }
 
@@ -92,9 +92,14 @@ export class ProcessRuntime implements RuntimeService {
   }
 
   async close(): Promise<void> {
-    this.#closed = true
+    // A host that is on its way up is not waited for.
+    this.#closing.abort()
     await Promise.allSettled(this.#starting.values())
     await Promise.all(this.#hosts.map(h => h?.stop()))
+  }
+
+  get #closed(): boolean {
+    return this.#closing.signal.aborted
   }
 
   #slot(id: string): number {
@@ -117,7 +122,7 @@ export class ProcessRuntime implements RuntimeService {
     if (this.#closed) throw new FnaError('FNA_ERR_CLOSED', 'the runtime is closed')
     await this.#cleaned
     const folder = await this.#folders.make()
-    const host = await Host.start(this.#program, folder, this.#ctx.log).catch(async e => {
+    const host = await Host.start(this.#program, folder, this.#ctx.log, this.#closing.signal).catch(async e => {
       await folder.remove()
       throw e
     })
@@ -137,7 +142,14 @@ export class ProcessRuntime implements RuntimeService {
     }
     if (this.#closed) return
     this.#ctx.log.warn({ pid: host.pid, runs: lost.length }, 'processor host died')
-    void this.#host(slot).catch(e => this.#ctx.log.error({ err: e as Error }, 'processor host'))
+    void this.#warm(slot)
+  }
+
+  /** Starts a host that nobody waits for. */
+  async #warm(slot: number): Promise<void> {
+    await this.#host(slot).catch(e => {
+      if (!this.#closed) this.#ctx.log.error({ err: e as Error }, 'processor host')
+    })
   }
 
   #tell(s: RunStatus): void {
