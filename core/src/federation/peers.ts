@@ -111,7 +111,10 @@ export class Peers {
           : 'no agent says that it serves a namespace of that name'
         throw fnapError('NOTFOUND', why, e)
       }
-      throw fnapError('UNAVAILABLE', 'the names of that flow could not be resolved', e)
+      // What a name server said, in our own fixed words.
+      const said =
+        (e as { rcode?: number }).rcode !== undefined || isFna(e, 'FNA_ERR_TIMEOUT') ? `: ${messageOf(e)}` : ''
+      throw fnapError('UNAVAILABLE', `the names of that flow could not be resolved${said}`, e)
     }
   }
 
@@ -320,6 +323,8 @@ function written(write: () => string[]): string[] {
     throw fnapError('REMOTE', 'the agent of that flow sent something that is no answer', e)
   }
 }
+
+const messageOf = (e: unknown): string => (e instanceof Error ? e.message : String(e))
 
 function remote(e: unknown): Error {
   if ((e as { symbol?: string }).symbol !== undefined) return e as Error
