@@ -12,25 +12,25 @@ t.test('wrong passwords from 150 connections do not keep a user of another addre
   const user = await Raw.open(t, a.port)
   await user.line()
   t.same(await user.say('AUTHENTICATE PLAIN'), ['220 OK'])
-  let answers = 0
+  let checked = 0
+  let refused = 0
   let first = () => {}
   const begun = new Promise<void>(resolve => {
     first = resolve
   })
-  const outcomes = flood.map(async attacker => {
-    await attacker.line()
-    const [reply] = await attacker.say(`AUTHENTICATE PLAIN ${message(USER, 'wrong')}`)
-    if (reply!.startsWith('401')) answers++
-    first()
-    return reply!
-  })
+  for (const attacker of flood) {
+    attacker.send(`AUTHENTICATE PLAIN ${message(USER, 'wrong')}\r\n`)
+    attacker.socket.on('data', (d: Buffer) => {
+      if (d.includes('401 AUTHFAILED ')) checked++
+      if (d.includes('429 RATE 5 ')) refused++
+      if (checked + refused > 0) first()
+    })
+  }
   await begun
-  const before = answers
+  const before = checked
   t.same(await user.say(message(USER, PASSWORD)), ['220 Authenticated'])
-  t.ok(answers - before <= 10, `${answers - before} of the attacker's passwords were checked first`)
-  const said = await Promise.all(outcomes)
-  t.ok(said.filter(r => r.startsWith('401 AUTHFAILED ')).length >= 8, 'what fits the bound is answered')
-  t.ok(said.filter(r => r.startsWith('429 RATE 5 ')).length >= 100, 'what does not is told to come again')
+  t.ok(checked - before <= 10, `${checked - before} of the attacker's passwords were checked first`)
+  t.ok(refused >= 100, 'what passes the bound of an address is told to come again')
 })
 
 /** An agent with implicit TLS too, where five connections of one address are enough. */
