@@ -98,7 +98,8 @@ export default defineConfig({
   data: '/dev/null',
   namespaces: ['flows.unix.ar', { nam: 'x.unix.test' }, 'a_b.unix.test'],
   administrators: ['alice'],
-  resolver: { servers: ['dns.example.org:53', '127.0.0.1:99999', '127.0.0.1:53', '[::1]:53', '9.9.9.9'] },
+  resolver: { servers: ['dns.example.org:53', '127.0.0.1:99999', '127.0.0.1:53', '[::1]:53', '9.9.9.9'], trustAd: true },
+  network: { allow: ['foo', '10.0.0.0/40', '10.0.0.0/8'] },
   plugins: [
     storeLmdb(),
     dnsEmbedded({ listen: '127.0.0.1:70000' }),
@@ -115,7 +116,7 @@ export default defineConfig({
       .map(line => line.replace(/^(error: )?\S*rules\.config\.ts/, '').replace(/^:(\d+):\d+: /, ':$1 '))
       .sort(),
     [
-      ":17 plugin 'dns-embedded': options.listen is 127.0.0.1:70000: it must be address:port of this host, port 0 to 65535, such as 127.0.0.1:5300",
+      ":18 plugin 'dns-embedded': options.listen is 127.0.0.1:70000: it must be address:port of this host, port 0 to 65535, such as 127.0.0.1:5300",
       ':7 host is FNAA: it must be a domain name in lower case, of two labels or more, such as fnaa.example.org',
       ':9 listen.0 is tcp://127.0.0.1:70000: a port is 0 to 65535 (0 takes a free one)',
       ':9 listen.1 is udp://x: it must be tcp://address:port (STARTTLS) or tls://address:port (TLS from the first byte), such as tcp://127.0.0.1:61000',
@@ -130,8 +131,11 @@ export default defineConfig({
       ':14 resolver.servers.0 is dns.example.org:53: it must be the IP address and port of a DNS server, such as 127.0.0.1:53 or [::1]:53',
       ':14 resolver.servers.1 is 127.0.0.1:99999: it must be the IP address and port of a DNS server, such as 127.0.0.1:53 or [::1]:53',
       ':14 resolver.servers.4 is 9.9.9.9: it must be the IP address and port of a DNS server, such as 127.0.0.1:53 or [::1]:53',
-      ':15 plugins has no auth plugin, so nobody could log in: add one, such as authSasl()',
-      ':15 plugins has no broker that holds the flows of namespaces: add one, such as brokerEmbedded()',
+      ':14 resolver.trustAd is true: it needs a validating resolver on loopback, such as 127.0.0.1:53, not dns.example.org:53',
+      ':15 network.allow.0 is foo: it must be an address or a range, such as 192.168.1.0/24',
+      ':15 network.allow.1 is 10.0.0.0/40: it must be an address or a range, such as 192.168.1.0/24',
+      ':16 plugins has no auth plugin, so nobody could log in: add one, such as authSasl()',
+      ':16 plugins has no broker that holds the flows of namespaces: add one, such as brokerEmbedded()',
     ].sort(),
   )
 })

@@ -100,7 +100,9 @@ export const patience = (cx: Context): AbortSignal => AbortSignal.any([cx.call.s
 /** For what takes something away: it is done however full the store is (hardening H9). */
 export const ending = (cx: Context): Call => ({ ...cx.call, reserve: true })
 
-export const timeout = (id: string) => fnapError('TIMEOUT', `${id} the work goes on; ask again to see how it ended`)
+/** @param error what stands in its way so far, as its status says */
+export const timeout = (id: string, error?: string) =>
+  fnapError('TIMEOUT', `${id} the work goes on; ${error ? `so far: ${error}` : 'ask again to see how it ended'}`)
 
 export interface Item {
   /** The default text, in the order of verbs. */

@@ -82,7 +82,7 @@ function flowOrNone(cx: Context, name: string): string {
 /** Waits until events can pass (or the owner has been asked), and says so as the thesis does. */
 export async function settled(cx: Context, s: Mine, own: boolean): Promise<Result> {
   const outcome = await cx.kernel.subscriptions.settled(s.name, patience(cx))
-  if (!outcome) throw timeout(s.name)
+  if (!outcome) throw timeout(s.name, cx.kernel.resources.get('Subscription', s.name)?.status.error)
   if (outcome.phase === 'over') {
     await forget(cx, s)
     throw outcome.error

@@ -1,4 +1,5 @@
 import { isIP } from 'node:net'
+import { AddressGuard } from '@fnaa/client'
 import type { AnyPlugin } from '../contract/plugin.js'
 import { type Config, PERIOD_FLOORS } from './define.js'
 
@@ -13,6 +14,8 @@ export function rules(config: Config, plugins: readonly AnyPlugin[]): Problem[] 
   return [
     ...ports(config),
     ...resolvers(config),
+    ...trusted(config),
+    ...ranges(config),
     ...listeners(config),
     ...periods(config),
     ...names(config),
@@ -46,6 +49,32 @@ function resolvers(config: Config): Problem[] {
     const path = ['resolver', 'servers', String(i)]
     const rule = 'it must be the IP address and port of a DNS server, such as 127.0.0.1:53 or [::1]:53'
     return [{ path, message: `resolver.servers.${i} is ${text}: ${rule}` }]
+  })
+}
+
+/** Whom a resolver has told that an answer is signed, is heard by everybody on the way (RFC 4035 §4.9.3). */
+function trusted(config: Config): Problem[] {
+  if (config.resolver?.trustAd !== true) return []
+  const far = list(config.resolver.servers).find(s => typeof s === 'string' && !/^(127\.|\[::1\]:)/.test(s))
+  return far === undefined
+    ? []
+    : [
+        {
+          path: ['resolver', 'trustAd'],
+          message: `resolver.trustAd is true: it needs a validating resolver on loopback, such as 127.0.0.1:53, not ${far}`,
+        },
+      ]
+}
+
+function ranges(config: Config): Problem[] {
+  return list(config.network?.allow).flatMap((text, i) => {
+    try {
+      new AddressGuard({ allow: [String(text)] })
+      return []
+    } catch {
+      const rule = 'it must be an address or a range, such as 192.168.1.0/24'
+      return [{ path: ['network', 'allow', String(i)], message: `network.allow.${i} is ${text}: ${rule}` }]
+    }
   })
 }
 
