@@ -12,7 +12,10 @@ export async function runAgent(path: string): Promise<number> {
   armKill(process.env)
   const loaded = await loadConfig(path)
   const { config, plugins } = await validate(loaded, c => surroundings(c, { dates: false }))
-  const log = createLogger(config.log?.level ?? 'info')
+  const level = config.log?.level ?? 'info'
+  // Processor hosts inherit it.
+  process.env['FNAAD_LOG_LEVEL'] ??= level
+  const log = createLogger(level)
   log.info({ config: loaded.file }, 'using config file')
   // A promise that nobody awaited is a bug to be mended, not a reason to drop every session.
   process.on('unhandledRejection', err => log.error({ err }, 'a rejection that nobody handled'))

@@ -116,6 +116,8 @@ async function start(config: string, at: ConfigAt): Promise<Participant> {
       'fnaad dev runs on loopback listeners only: its user test has the password test',
     )
   const level = (process.env['FNAAD_LOG_LEVEL'] as 'warn' | undefined) ?? 'error'
+  // Processor hosts inherit it.
+  process.env['FNAAD_LOG_LEVEL'] = level
   const absolute = isAbsolute(checked.data) ? checked : { ...checked, data: resolve(checked.data) }
   const agent = await Agent.start({ config: absolute, plugins, base: loaded.base, log: createLogger(level) })
   try {

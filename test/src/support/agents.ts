@@ -10,6 +10,8 @@ import { formatCommand } from '@fnaa/protocol'
 
 export const CONFIG = fileURLToPath(new URL('../../../fnaad.config.ts', import.meta.url))
 export const USER = 'test'
+// Processor hosts inherit it.
+process.env['FNAAD_LOG_LEVEL'] ??= process.env['TEST_LOG'] ?? 'silent'
 export const PASSWORD = 'test'
 
 /** What a test needs to clean up after itself: tap's `t` has it. */
