@@ -25,7 +25,8 @@ t.setTimeout(120_000 + KILLS * 10_000)
 t.test(`${KILLS} kills at named steps, seed ${SEED}`, async t => {
   const random = new Random(SEED)
   const [where] = await places(t, ['unix.test'])
-  const agent = await (await ProcessAgent.prepare(t, where!)).start()
+  // Each round leaves the tombstone of a subscription.
+  const agent = await (await ProcessAgent.prepare(t, where!, { limits: { userSubscriptions: 100_000 } })).start()
   const passed = new Map<string, number>()
   let client = await agent.login()
   let kills = 0
