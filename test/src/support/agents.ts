@@ -1,6 +1,8 @@
+import { randomInt } from 'node:crypto'
+import { createSocket } from 'node:dgram'
 import { once } from 'node:events'
 import { mkdtemp, rm } from 'node:fs/promises'
-import { connect, createServer } from 'node:net'
+import { connect, createServer, type Server } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -19,14 +21,30 @@ export interface Teardown {
   teardown(fn: () => unknown): void
 }
 
-/** A port that nobody has now. */
+/** The kernel gives ports from 32768 on to whoever connects: what is to be free a second later lies below them. */
+const PORTS = { first: 20_000, count: 12_000 }
+
+/** A port that nobody has now, neither of TCP nor of UDP. */
 export async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = server.address() as { port: number }
-  server.close()
-  await once(server, 'close')
-  return port
+  for (;;) {
+    const port = PORTS.first + randomInt(PORTS.count)
+    if ((await free(createServer(), port)) && (await freeUdp(port))) return port
+  }
+}
+
+function free(server: Server, port: number): Promise<boolean> {
+  return new Promise(resolve => {
+    server.once('error', () => resolve(false))
+    server.listen(port, '127.0.0.1', () => server.close(() => resolve(true)))
+  })
+}
+
+function freeUdp(port: number): Promise<boolean> {
+  const socket = createSocket('udp4')
+  return new Promise(resolve => {
+    socket.once('error', () => socket.close(() => resolve(false)))
+    socket.bind(port, '127.0.0.1', () => socket.close(() => resolve(true)))
+  })
 }
 
 export interface Where {
@@ -175,12 +193,15 @@ export class Client {
 /** Two participants in one process: `a` owns flows, `b` subscribes. */
 export async function pair(t: Teardown, options: StartOptions = {}): Promise<{ a: TestAgent; b: TestAgent }> {
   const [wa, wb] = await places(t, ['unix.test', 'emiliano.test'])
-  const a = await new TestAgent(wa!, options).start()
-  const b = await new TestAgent(wb!, options).start()
+  const a = new TestAgent(wa!, options)
+  const b = new TestAgent(wb!, options)
+  // Whichever of them does not start, the other one does not stay.
   t.teardown(async () => {
     await b.close()
     await a.close()
   })
+  await a.start()
+  await b.start()
   return { a, b }
 }
 
