@@ -83,10 +83,10 @@ export class Raw {
   }
 
   async #until(done: () => boolean, what: string): Promise<void> {
-    const end = Date.now() + 10_000
+    const end = Date.now() + 30_000
     while (!done()) {
       if (this.#closed) throw new Error(`the connection closed before ${what}: ${JSON.stringify(this.#text)}`)
-      if (Date.now() > end) throw new Error(`no ${what} in ten seconds: ${JSON.stringify(this.#text)}`)
+      if (Date.now() > end) throw new Error(`no ${what} in thirty seconds: ${JSON.stringify(this.#text)}`)
       await new Promise<void>(resolve => {
         const timer = setTimeout(resolve, 200)
         this.#wake.push(() => {
