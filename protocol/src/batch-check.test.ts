@@ -13,6 +13,7 @@ import {
   encodeBatch,
   isCodecUnavailable,
   isFnapError,
+  LIMITS,
   openBatch,
 } from './index.js'
 
@@ -172,4 +173,21 @@ t.test('corrupted batches never crash, hang or slip through', async () => {
     }),
     { seed: 14, numRuns: 2000 },
   )
+})
+
+t.test('headers are counted: two bytes of them become objects', async t => {
+  const headed = (n: number, headers: number) =>
+    encodeBatch(
+      Array.from({ length: n }, () => ({
+        key: null,
+        value: null,
+        headers: Array.from({ length: headers }, (): [string, Buffer] => ['', Buffer.alloc(0)]),
+        timestamp: 0,
+      })),
+    )
+  t.ok(checkBatch(headed(1, LIMITS.headers)))
+  fails(t, () => checkBatch(headed(1, LIMITS.headers + 1)), 'TOOLONG')
+  const most = Math.floor(LIMITS.batchHeaders / LIMITS.headers)
+  t.ok(checkBatch(headed(most, LIMITS.headers)))
+  fails(t, () => checkBatch(headed(most + 1, LIMITS.headers)), 'TOOLONG')
 })

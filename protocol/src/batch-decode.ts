@@ -97,6 +97,7 @@ function walk(records: Buffer, header: BatchHeader, maxEvent: number): { oldest:
   const reader = new VarintReader(records)
   let oldest = Number.POSITIVE_INFINITY
   let newest = -1
+  let headers = 0
   for (let index = 0; index < header.count; index++) {
     const end = startRecord(reader)
     const timestamp = header.baseTimestamp + reader.long()
@@ -104,7 +105,11 @@ function walk(records: Buffer, header: BatchHeader, maxEvent: number): { oldest:
     if (timestamp < oldest) oldest = timestamp
     if (timestamp > newest) newest = timestamp
     if (reader.int() !== index) throw bad('the offsets of a batch have holes')
-    const size = skipField(reader, end) + skipField(reader, end) + walkHeaders(reader, end)
+    const fields = skipField(reader, end) + skipField(reader, end)
+    const found = walkHeaders(reader, end)
+    headers += found.count
+    if (headers > LIMITS.batchHeaders) throw fnapError('TOOLONG', 'the events of a batch have too many headers')
+    const size = fields + found.size
     if (size > maxEvent) throw fnapError('TOOLONG', 'an event of the batch is too long')
     if (reader.at !== end) throw bad('a record is not as long as it says')
   }
@@ -130,9 +135,10 @@ function skipField(reader: VarintReader, end: number): number {
   return length
 }
 
-function walkHeaders(reader: VarintReader, end: number): number {
+function walkHeaders(reader: VarintReader, end: number): { count: number; size: number } {
   const count = reader.int()
   if (count < 0 || count > end - reader.at) throw bad('a record counts more headers than it holds')
+  if (count > LIMITS.headers) throw fnapError('TOOLONG', 'an event has too many headers')
   let size = 0
   for (let i = 0; i < count; i++) {
     const length = reader.int()
@@ -140,7 +146,7 @@ function walkHeaders(reader: VarintReader, end: number): number {
     if (!isUtf8(reader.bytes.subarray(from, from + length))) throw bad('the name of a header is not UTF-8')
     size += length + skipField(reader, end)
   }
-  return size
+  return { count, size }
 }
 
 /**

@@ -39,6 +39,9 @@ export const LIMITS = Object.freeze({
   shards: 1000,
   /** Events of one batch (a count): each costs time and memory of its own, however small it is. */
   batchEvents: 65_536,
+  /** Headers of one event, and of all events of one batch (counts): two bytes on the wire become an object of a hundred. */
+  headers: 1000,
+  batchHeaders: 131_072,
   /** Words of one command (a count). */
   words: 512,
   /** Seconds that `429` may ask a client to wait. */
