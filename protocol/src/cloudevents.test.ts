@@ -299,3 +299,17 @@ t.test('any record is one line of JSON', async () => {
     { seed: 33, numRuns: 3000 },
   )
 })
+
+t.test('JSON that nests too deep is read as base64, and harms no event behind it', async t => {
+  const deep = `${'['.repeat(200_000)}${']'.repeat(200_000)}`
+  const types = {
+    'application/json': deep,
+    'application/cloudevents+json': `{"specversion":"1.0","id":null,"data":${deep}}`,
+  }
+  for (const [type, text] of Object.entries(types)) {
+    const headers: FlowEvent['headers'] = [['content-type', Buffer.from(type)]]
+    const event: FlowEvent = { key: null, value: Buffer.from(text), headers, timestamp: 0 }
+    const line = JSON.parse(eventToLine(event, { flow: 'a.b.test', cursor: '1' }))
+    t.equal(Buffer.from(line.data_base64, 'base64').toString(), text, type)
+  }
+})

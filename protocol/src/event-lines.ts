@@ -1,8 +1,16 @@
 import { isUtf8 } from 'node:buffer'
-import { type CloudEvent, isAttributeName, isAttributeText, isCloudEvent, isCoreAttribute } from './cloudevent-check.js'
+import {
+  type CloudEvent,
+  isAttributeName,
+  isAttributeText,
+  isCloudEvent,
+  isCoreAttribute,
+  jsonDepth,
+} from './cloudevent-check.js'
 import { parseContainer } from './cloudevents.js'
 import { asBuffer } from './codecs.js'
 import type { FlowEvent } from './events.js'
+import { LIMITS } from './limits.js'
 import { foldAscii } from './names.js'
 import { formatTime } from './time.js'
 import { hideEnd } from './values.js'
@@ -32,7 +40,7 @@ export function eventToLine(event: FlowEvent, opt: EventOptions): string {
   if (contentType && /^application\/cloudevents\+json *(?:;|$)/i.test(contentType)) {
     const text = event.value && utf8(event.value)
     const parsed = text ? parseContainer(text) : undefined
-    if (text && isCloudEvent(parsed)) return hideEnd(completed(text, parsed, event, opt))
+    if (text && isCloudEvent(parsed) && isShallow(text)) return hideEnd(completed(text, parsed, event, opt))
   }
   const members: Members = new Map([['specversion', '"1.0"']])
   for (const [name, text] of defaults(event, opt)) if (name !== 'partitionkey') members.set(name, text)
@@ -129,6 +137,7 @@ function isTextType(type: string): boolean {
 
 /** A JSON text on one line, with its own digits, or null. Between tokens a line end is a blank; inside strings none can be. */
 function jsonText(text: string): string | null {
+  if (!isShallow(text)) return null
   try {
     JSON.parse(text)
   } catch {
@@ -136,6 +145,9 @@ function jsonText(text: string): string | null {
   }
   return text.replace(/[\r\n\t]/g, ' ').trim()
 }
+
+/** Deeper JSON goes out as base64: writing it anew, or reading it there, would take a stack that nobody has. */
+const isShallow = (text: string): boolean => jsonDepth(text) <= LIMITS.jsonDepth
 
 const base64 = (bytes: Uint8Array): string => JSON.stringify(asBuffer(bytes).toString('base64'))
 const utf8 = (bytes: Uint8Array): string | null => (isUtf8(bytes) ? asBuffer(bytes).toString('utf8') : null)
