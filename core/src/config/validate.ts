@@ -4,9 +4,9 @@ import { checkPlugins } from '../host/boot.js'
 import { type Config, flattenPlugins } from './define.js'
 import type { LoadedConfig } from './load.js'
 import { locate } from './locate.js'
+import { problemsOf } from './problems.js'
 import { type Problem, rules } from './rules.js'
 import { CONFIG_SCHEMA } from './schema.js'
-import { problemsOf } from './schemas.js'
 
 /** Every problem at once, in one error: an operator mends them in one go. */
 export class ConfigError extends FnaError {

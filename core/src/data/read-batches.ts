@@ -1,3 +1,4 @@
+import { setImmediate as breath } from 'node:timers/promises'
 import {
   encodeDataHead,
   encodeFrame,
@@ -156,6 +157,7 @@ class BatchStream {
         left -= part.count
         until -= part.count
         if (left <= 0 || until <= 0) return
+        // Others get their turn between two pieces of a large batch.
         if (part.bytes !== piece.raw?.bytes) await breath()
         await rate.wait(part.count, part.bytes.length, signal)
       }
@@ -252,9 +254,6 @@ class BatchStream {
     if (!this.#stop.signal.aborted) session.write(encodeFrame({ type: 'H', epoch: lag.epoch, lag: { events, ms } }))
   }
 }
-
-/** Others get their turn between two pieces of a large batch. */
-const breath = () => new Promise<void>(resolve => setImmediate(resolve))
 
 function raceAbort<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
   return new Promise((resolve, reject) => {

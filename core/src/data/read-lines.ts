@@ -1,3 +1,4 @@
+import { setImmediate as breath } from 'node:timers/promises'
 import { type Batch, eventToLine, fnapError, type Gap, LIMITS } from '@fnaa/protocol'
 import type { Context } from '../commands/command.js'
 import type { ReadOptions } from '../commands/read-flow.js'
@@ -110,7 +111,7 @@ async function copy(
       if (lines.length === AT_ONCE) {
         await flush()
         // Others get their turn: a batch may hold many small events.
-        await new Promise<void>(resolve => setImmediate(resolve))
+        await breath()
       }
       if (left <= 0 || signal.aborted) break
       left--

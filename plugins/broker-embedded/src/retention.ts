@@ -1,3 +1,4 @@
+import { setImmediate as breath } from 'node:timers/promises'
 import type { Clock, Logger } from '@fnaa/core/plugin'
 import type { Disk, Put } from '@fnaa/lib-lmdb'
 import type { Queue } from './queue.js'
@@ -46,6 +47,7 @@ export class Retention {
   async sweep(): Promise<void> {
     await this.attempt(async () => {
       for (const queue of this.queues.all()) await this.trim(queue)
+      // Others have the event loop and the disk between two steps.
       while (!this.stop.aborted && (await this.queues.reclaim())) await breath()
     })
   }
@@ -81,6 +83,3 @@ function share(queue: Queue): number | undefined {
   const { retentionBytes } = queue.spec
   return retentionBytes === undefined ? undefined : retentionBytes / queue.shards.length
 }
-
-/** Lets others have the event loop and the disk between two steps. */
-const breath = () => new Promise<void>(resolve => setImmediate(resolve))

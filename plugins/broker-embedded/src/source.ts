@@ -1,3 +1,4 @@
+import { setImmediate as breath } from 'node:timers/promises'
 import { type Call, FnaError, type Source } from '@fnaa/core/plugin'
 import { aborted } from '@fnaa/lib-lmdb'
 import { type Batch, batchOf, type Gap, isCodecUnavailable, type Position, trimBatch } from '@fnaa/protocol'
@@ -44,6 +45,7 @@ export class EmbeddedSource implements Source {
           yield item
           if (!this.follow(c.signal)) return
         }
+        // A reader that never waits would keep the event loop to itself.
         if (found) await breath()
         else await this.until(appended, c.signal)
       } finally {
@@ -174,6 +176,3 @@ function trimmed(bytes: Buffer, skip: number): Buffer {
     throw e
   }
 }
-
-/** A reader that never waits would otherwise keep the event loop to itself. */
-const breath = () => new Promise<void>(resolve => setImmediate(resolve))
