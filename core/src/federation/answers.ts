@@ -103,35 +103,19 @@ export async function onError(k: Kernel, s: Mine, e: unknown, c: Call): Promise<
   const said = reasonIn(error)
   const reason = said === undefined ? {} : { reason: said }
   k.log.warn({ subscription: s.name, source: s.spec.source, err: e }, 'subscription: asking failed')
+  const mark = (change: (now: Mine) => Partial<SubscriptionStatus>) =>
+    k.resources.update('Subscription', s.name, n => ({ status: { ...n.status, error, ...change(n) } }), c, s.uid)
   if (symbol === 'REVOKED' || symbol === 'GONE') {
-    await k.resources.update(
-      'Subscription',
-      s.name,
-      n => ({ status: { ...n.status, phase: 'revoked', error, receipt: error, ...reason, agreed: n.spec.wish } }),
-      c,
-      s.uid,
-    )
+    await mark(n => ({ phase: 'revoked', receipt: error, ...reason, agreed: n.spec.wish }))
     return
   }
   if (FINAL.has(symbol)) {
-    await k.resources.update(
-      'Subscription',
-      s.name,
-      n => ({ status: { ...n.status, phase: 'failed', error, ...reason, agreed: n.spec.wish } }),
-      c,
-      s.uid,
-    )
+    await mark(n => ({ phase: 'failed', ...reason, agreed: n.spec.wish }))
     await k.queue.park(keyOf(s), k.processors.remove(s.name, c))
     return
   }
   // Active says that events can pass: not while nothing runs and the provider cannot be asked (federation rule 12).
   const idle = k.processors.phaseOf(s.name) !== 'running'
-  await k.resources.update(
-    'Subscription',
-    s.name,
-    n => ({ status: { ...n.status, error, phase: idle && n.status.phase === 'active' ? 'starting' : n.status.phase } }),
-    c,
-    s.uid,
-  )
+  await mark(n => ({ phase: idle && n.status.phase === 'active' ? 'starting' : n.status.phase }))
   throw e
 }
