@@ -109,6 +109,10 @@ async function perform(cx: Context, task: Task, program: ReturnType<typeof build
     case 'SUBSCRIBE':
     case 'PUBLISH':
       return (await import('./run-subscribe.js')).runSubscribe(cx, spec, words, given)
+    case 'GET GRANTS':
+      return (await import('./run-grants.js')).runGetGrants(cx, spec, words, given)
+    case 'REVOKE':
+      return (await import('./run-grants.js')).runRevoke(cx, spec, words, given)
     default:
       return (await import('./run-verb.js')).runVerb(cx, spec, words, given)
   }

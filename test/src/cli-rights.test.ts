@@ -1,0 +1,79 @@
+import t from 'tap'
+import { folder, single, type TestAgent } from './support/agents.js'
+import { configFor, fnua, type Ran } from './support/fnua.js'
+
+/** Who may what, as fnua tells it: what is left of a right, and what a reader is told who loses it. */
+let agent: TestAgent
+let config: string
+t.before(async () => {
+  agent = await single(t)
+  config = await configFor(await folder(t), { port: agent.port, domain: 'unix.test' })
+  await agent.addUser('eve', 'eve-has-a-password')
+  await run('create', 'flow', 'x.flows.unix.test')
+})
+const run = (...args: string[]): Promise<Ran> => fnua(['--config', config, ...args])
+const FLOW = ['on', 'flow', 'x.flows.unix.test']
+const NAMESPACE = ['on', 'namespace', 'flows.unix.test']
+
+t.test('REVOKE says what still gives the right, and how to end that', async t => {
+  await run('grant', 'read', ...FLOW, 'to', 'eve@unix.test')
+  t.match(await run('revoke', 'read', ...FLOW, 'from', 'eve@unix.test'), { code: 0, stderr: '' }, 'nothing is left')
+  await run('grant', 'read', ...FLOW, 'to', 'eve@unix.test')
+  await run('grant', 'read,subscribe', ...FLOW, 'to', '*@unix.test')
+  await run('grant', 'manage', ...NAMESPACE, 'to', 'eve@unix.test')
+  const ran = await run('revoke', 'read', ...FLOW, 'from', 'eve@unix.test')
+  t.match(ran, { code: 0, stdout: /^grant\/\S+ revoked\n$/ })
+  t.match(
+    ran.stderr,
+    /^eve@unix\.test still may read, by the grant of read,subscribe to \*@unix\.test on flow x\.flows\.unix\.test; to end it: fnua --config \S+ revoke read,subscribe on flow x\.flows\.unix\.test from \*@unix\.test\n/,
+  )
+  t.match(
+    ran.stderr,
+    /still may read, by the grant of manage to eve@unix\.test on namespace flows\.unix\.test; to end it/,
+  )
+  const some = await run('revoke', 'subscribe', ...FLOW, 'from', '*@unix.test')
+  t.match(
+    some.stderr,
+    /^eve@unix\.test still may subscribe, by the grant of manage to eve@/m,
+    'some of those who had it',
+  )
+  t.match(some.stderr, /test@unix\.test owns x\.flows\.unix\.test, and still may all/)
+  t.match(await run('-q', 'revoke', 'read', ...FLOW, 'from', '*@unix.test'), { code: 0, stderr: '' })
+})
+
+t.test('REVOKE says that a flow is open to all, and that flows of a namespace have grants of their own', async t => {
+  await run('update', 'flow', 'x.flows.unix.test', '--visibility', 'public')
+  await run('grant', 'read', ...FLOW, 'to', 'eve@unix.test')
+  t.match(
+    (await run('revoke', 'read', ...FLOW, 'from', 'eve@unix.test')).stderr,
+    /may read: the flow is public; to end it: fnua /,
+  )
+  await run('update', 'flow', 'x.flows.unix.test', '--visibility', 'private')
+  t.match(
+    (await run('revoke', 'manage', ...NAMESPACE, 'from', 'eve@unix.test')).stderr,
+    /single flow of flows\.unix\.test still counts/,
+  )
+})
+
+t.test('the grants of a flow are shown with those of its namespace', async t => {
+  await run('grant', 'read', ...FLOW, 'to', 'eve@unix.test')
+  await run('grant', 'write', ...NAMESPACE, 'to', 'bob@unix.test')
+  const { stdout, stderr } = await run('get', 'grants', '--on', 'flow/x.flows.unix.test')
+  t.match(
+    stdout,
+    /\n\S+ +flow:x\.flows\.unix\.test +eve@unix\.test +read\n\S+ +namespace:flows\.unix\.test +bob@unix\.test +write\n$/,
+  )
+  t.equal(stderr, 'owner test@unix.test and visibility private count beside grants\n')
+  const json = JSON.parse((await run('get', 'grants', '--on', 'flow/x.flows.unix.test', '-o', 'json')).stdout)
+  t.match(json, [{ on: 'flow:x.flows.unix.test' }, { on: 'namespace:flows.unix.test' }])
+  const page = await run('get', 'grants', '--on', 'flow/x.flows.unix.test', '--max', '5')
+  t.notMatch(page.stdout, /namespace:/, 'a page is of one list')
+  await run('grant', 'manage', ...FLOW, 'to', 'eve@unix.test')
+  const eve = await fnua(['--config', config, '--user', 'eve', 'get', 'grants', '--on', 'flow/x.flows.unix.test'], {
+    env: { FNUA_PASSWORD: 'eve-has-a-password' },
+  })
+  t.match(eve, {
+    code: 0,
+    stderr: /grants on the namespace flows\.unix\.test count here too; they are not shown to you/,
+  })
+})
