@@ -1,8 +1,10 @@
 import type { LineStream } from '@fnaa/client'
+import { brokeOff } from './broke-off.js'
 import type { Context } from './context.js'
-import { type Given, requestOf } from './line.js'
+import { type Given, type Request, requestOf } from './line.js'
 import { readBatches } from './run-batches.js'
 import { titleOf, withSession } from './run-verb.js'
+import type { Session } from './session.js'
 import type { Output } from './settings.js'
 import { safe, safeJson, safeYaml } from './text.js'
 import type { CommandSpec } from './tree.js'
@@ -18,18 +20,27 @@ export async function runRead(cx: Context, spec: CommandSpec, words: readonly st
   cx.debug.say(titleOf(request))
   await withSession(cx, request, async session => {
     cx.debug.say(`Executing command ${request.line}`)
-    if (request.options['format'] === 'batch') return readBatches(cx, session, request, given['position'] as string)
-    const lines = await session.connection.readLines(request.line)
-    // A READ that follows can be asked to end; one that does not goes on to its end, so only the connection can.
-    const stop = () => {
-      if (request.options['follow'] !== true) return session.connection.destroy()
-      void lines.stop().catch(() => undefined)
-      setTimeout(() => session.connection.destroy(), PATIENCE_MS).unref()
-    }
-    cx.interrupt.addEventListener('abort', stop, { once: true })
-    cx.out.closed.addEventListener('abort', stop, { once: true })
-    await print(cx, lines)
+    const batches = request.options['format'] === 'batch'
+    const work = batches
+      ? readBatches(cx, session, request, given['position'] as string)
+      : readEvents(cx, session, request)
+    await work.catch(async e => {
+      throw await brokeOff(cx, session, request.args['flow'] as string, e)
+    })
   })
+}
+
+async function readEvents(cx: Context, session: Session, request: Request): Promise<void> {
+  const lines = await session.connection.readLines(request.line)
+  // A READ that follows can be asked to end; one that does not goes on to its end, so only the connection can.
+  const stop = () => {
+    if (request.options['follow'] !== true) return session.connection.destroy()
+    void lines.stop().catch(() => undefined)
+    setTimeout(() => session.connection.destroy(), PATIENCE_MS).unref()
+  }
+  cx.interrupt.addEventListener('abort', stop, { once: true })
+  cx.out.closed.addEventListener('abort', stop, { once: true })
+  await print(cx, lines)
 }
 
 /** Pulls lines while whoever reads our output takes them. */

@@ -25,11 +25,13 @@ export class Session {
   readonly connection: FnapConnection
   readonly located: Located
   readonly #cx: Context
+  readonly #credentials: Credentials | null
 
-  private constructor(cx: Context, connection: FnapConnection, located: Located) {
+  private constructor(cx: Context, connection: FnapConnection, located: Located, credentials: Credentials | null) {
     this.#cx = cx
     this.connection = connection
     this.located = located
+    this.#credentials = credentials
   }
 
   /** How the agent is named on the command line, for hints. */
@@ -56,7 +58,7 @@ export class Session {
   ): Promise<Session> {
     const connection = await connectTo(cx, located)
     try {
-      const session = new Session(cx, connection, located)
+      const session = new Session(cx, connection, located, credentials)
       await session.#protect()
       if (opt.login !== false) await session.#login(credentials)
       return session
@@ -64,6 +66,11 @@ export class Session {
       connection.destroy()
       throw e
     }
+  }
+
+  /** A new session at the same agent, by the same user. */
+  again(): Promise<Session> {
+    return Session.at(this.#cx, this.located, this.#credentials)
   }
 
   /** Sends a command and reads its reply. @throws ReplyError */

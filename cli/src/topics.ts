@@ -15,10 +15,14 @@ const EXITS: readonly (readonly [code: number, meaning: string, word: string])[]
   [EXIT.failed, 'failed, for a reason that has no code of its own', 'failed'],
   [EXIT.usage, 'wrong usage or wrong config (400)', 'wrong usage or config'],
   [EXIT.conflict, 'a conflict with what is there (409)', 'conflict'],
-  [EXIT.authentication, 'not logged in, or not allowed (401, 403)', 'not allowed'],
-  [EXIT.notFound, 'not found, or gone (404, 410)', 'not found'],
+  [EXIT.authentication, 'not logged in, or not allowed, or no longer (401, 403)', 'not allowed'],
+  [EXIT.notFound, 'not found, or gone, or not shown to you (404, 410)', 'not found'],
   [EXIT.temporary, 'may work later (421 CLOSING, 429, 500, 502, 503, 504)', 'may work later'],
-  [EXIT.unreachable, 'the agent cannot be found or reached, or does not prove who it is', 'agent not reached'],
+  [
+    EXIT.unreachable,
+    'the agent cannot be found or reached, has gone, or does not prove who it is',
+    'agent not reached',
+  ],
   [EXIT.interrupted, 'ended by Ctrl-C', 'Ctrl-C'],
 ]
 

@@ -1,6 +1,7 @@
+import type { AuthService } from '@fnaa/core'
 import t from 'tap'
 import { folder, single, type TestAgent } from './support/agents.js'
-import { configFor, fnua, type Ran } from './support/fnua.js'
+import { configFor, fnua, type Ran, startFnua } from './support/fnua.js'
 
 /** Who may what, as fnua tells it: what is left of a right, and what a reader is told who loses it. */
 let agent: TestAgent
@@ -75,5 +76,39 @@ t.test('the grants of a flow are shown with those of its namespace', async t => 
   t.match(eve, {
     code: 0,
     stderr: /grants on the namespace flows\.unix\.test count here too; they are not shown to you/,
+  })
+})
+
+t.test('a reader who is cut is told why, as far as it can be known', async t => {
+  const env = { FNUA_PASSWORD: 'eve-has-a-password' }
+  const following = async () => {
+    await run('grant', 'read', ...FLOW, 'to', 'eve@unix.test')
+    const words = ['--config', config, '--user', 'eve', 'read', 'x.flows.unix.test', '--follow', '--from', 'earliest']
+    const reader = startFnua(t, words, { input: '', env })
+    await reader.until(/"data"/)
+    return reader
+  }
+  await fnua(['--config', config, 'write', 'x.flows.unix.test'], { input: 'one\n' })
+  const hidden = await following()
+  await run('revoke', 'manage,read', ...FLOW, 'from', 'eve@unix.test')
+  const told =
+    /^error: reading x\.flows\.unix\.test was ended by its agent: you may no longer read it, or it is gone \(404 NOTFOUND\)\ntry: fnua --config \S+ --user eve describe flow x\.flows\.unix\.test, or fnua .* get grants\n$/
+  t.match(await hidden.done, { code: 5, stderr: told })
+  await run('grant', 'describe', ...FLOW, 'to', 'eve@unix.test')
+  const known = await following()
+  await run('revoke', 'read', ...FLOW, 'from', 'eve@unix.test')
+  t.match(await known.done, { code: 4, stderr: /you may no longer read it.* \(403 DENIED\)/ })
+  const cut = await following()
+  agent.kernel.sessions.cut(s => s.identity?.principal === 'eve@unix.test')
+  t.match(await cut.done, {
+    code: 7,
+    stderr: /broke off: the agent closed the connection; it would let you read again\ntry: /,
+  })
+  const account = await following()
+  const sasl = agent.kernel.loaded.find(l => l.plugin.id === 'auth-sasl')!.service as AuthService
+  await sasl.admin.find(c => c.name === 'user disable')!.run(['eve'], {}, { signal: AbortSignal.timeout(10_000) })
+  t.match(await account.done, {
+    code: 4,
+    stderr: /you can no longer log in \(401 AUTHFAILED\)\ntry: fnua --config \S+ --user eve login\n$/,
   })
 })
