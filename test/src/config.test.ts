@@ -125,7 +125,6 @@ export default defineConfig({
       ':11 data is /dev/null: it is a file; it must be a directory, which is made where it is missing',
       ':12 namespaces.0 is flows.unix.ar: it lies in none of domains (unix.test); name it below one of them',
       ':12 namespaces.1.nam is not an option; did you mean name?',
-      ':12 namespaces.1.name is missing: the agent needs it',
       ':12 namespaces.2 is a_b.unix.test: it must be a domain name in lower case, of two labels or more, such as flows.example.org',
       ':13 administrators.0 is alice: it must be user@domain, of one of domains, such as alice@unix.test',
       ':14 resolver.servers.0 is dns.example.org:53: it must be the IP address and port of a DNS server, such as 127.0.0.1:53 or [::1]:53',
@@ -151,6 +150,74 @@ t.test('what stands in for a name server or a certificate that is not there', as
   t.match(err, /tls\.key is missing: the agent needs it\n/)
   t.notMatch(err, /tls\.development is missing/, 'of two forms the one that was meant')
   t.match(err, /plugins has no dns plugin, so nobody would find the namespaces: add one, such as dnsEmbedded\(\)/)
+})
+
+t.test('what is not there, is not called, is not exported or is misspelt: where, and what to do', async t => {
+  const rest = "host: 'fnaa.unix.test', listen: ['tcp://127.0.0.1:0'], data: '/tmp/x'"
+  const all = `${rest}, plugins: [storeLmdb(), authSasl()]`
+  const domains = "domains: ['unix.test']"
+  const lists: [string, string, string[]][] = [
+    [
+      'absent.config.ts',
+      `import lmbd from '@fnaa/store-lmbd'\nexport default defineConfig({ ${domains}, ${rest}, plugins: [lmbd()] })\n`,
+      [
+        'config :5:1: import of @fnaa/store-lmbd: it is installed neither beside the config nor beside fnaad; did you mean @fnaa/store-lmdb? else npm install @fnaa/store-lmbd',
+      ],
+    ],
+    [
+      'file.config.mjs',
+      `import own from './own.js'\nexport default own\n`,
+      ['config :5:1: import of ./own.js: there is no such file; a path is meant from where the config lies'],
+    ],
+    [
+      'uncalled.config.ts',
+      `export default defineConfig({ ${domains}, ${rest}, plugins: [\n  authSasl(),\n  storeLmdb,\n 'x'] } as never)\n`,
+      [
+        ':7:3: plugins.1 is storeLmdb itself: it must be what it returns; call it: storeLmdb()',
+        ":8:2: plugins.2 is string: it must be what a plugin's factory returns, such as storeLmdb()",
+      ],
+    ],
+    [
+      'named.config.ts',
+      `export const config = defineConfig({ ${domains}, ${all} })\n`,
+      ['config :5:1: it has no default export; config is exported by its name only: write export default config'],
+    ],
+    [
+      'nothing.config.mjs',
+      `defineConfig({ ${domains}, ${all} })\n`,
+      ['config : it has no default export: write export default defineConfig({ … })'],
+    ],
+    [
+      'number.config.ts',
+      `export default 5\n`,
+      ['config :5:1: its default export must be what defineConfig returns, or a function that returns it'],
+    ],
+    ['throws.config.ts', `export default () => {\n  throw new Error('boom')\n}\n`, ['config :6: boom']],
+    [
+      'typo.config.ts',
+      `export default defineConfig({\n  domain: ['unix.test'],\n  administrators: ['a@unix.test'], ${all} } as never)\n`,
+      [':6:3: domain is not an option; did you mean domains?'],
+    ],
+    [
+      'plugin.config.ts',
+      `export default defineConfig({ ${domains}, ${rest},\n  plugin: [authSasl()] } as never)\n`,
+      [':6:3: plugin is not an option; did you mean plugins?'],
+    ],
+    [
+      'lack.config.ts',
+      `export default defineConfig({ ${all} } as never)\n`,
+      [':5:1: domains is missing: the agent needs it'],
+    ],
+  ]
+  for (const [name, text, said] of lists) {
+    const file = await config(t, name, `${IMPORTS}${text}`)
+    const { code, err } = await check(file)
+    const lines = err
+      .trim()
+      .replace(/^error: /, '')
+      .replaceAll(file, '')
+    t.same([code, ...lines.split('\n')], [2, ...said], name)
+  }
 })
 
 t.test('YAML: the same options, plugins by package', async t => {
@@ -190,7 +257,7 @@ t.test('a config outside the project finds the packages beside fnaad', async t =
   await writeFile(join(outside, 'none.yaml'), `${yaml}  - use: "@fnaa/no-such"\n`)
   t.match(await check(join(outside, 'none.yaml')), {
     code: 2,
-    err: /none\.yaml: plugins\.0\.use is @fnaa\/no-such: it is installed neither beside the config nor beside fnaad/,
+    err: /none\.yaml:6:10: plugins\.0\.use is @fnaa\/no-such: it is installed neither beside the config nor beside fnaad/,
   })
 })
 

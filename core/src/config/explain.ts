@@ -8,8 +8,20 @@ const ajv = new Ajv({ allErrors: true, strict: false, validateSchema: false, met
 export function explain(schema: object, value: unknown, base: readonly string[], plugin?: string): Problem[] {
   const check = ajv.compile(schema)
   if (check(value)) return []
-  return meant(check.errors ?? []).map(e => problem(e, schema, value, base, plugin))
+  const errors = meant(check.errors ?? [])
+  // Who misspelt an option does not lack it.
+  const misspelt = new Set(errors.map(e => `${e.instancePath}/${intended(e, schema)}`))
+  return errors
+    .filter(e => e.keyword !== 'required' || !misspelt.has(`${e.instancePath}/${e.params['missingProperty']}`))
+    .map(e => problem(e, schema, value, base, plugin))
 }
+
+/** Options beside an unknown one. */
+const known = (e: ErrorObject, schema: object): string[] =>
+  Object.keys((valueAt(schema, schemaPath(e)) as { properties?: object })?.properties ?? {})
+/** The option that an unknown one was probably meant to be. */
+const intended = (e: ErrorObject, schema: object): string | undefined =>
+  e.keyword === 'additionalProperties' ? nearest(String(e.params['additionalProperty']), known(e, schema)) : undefined
 
 /** Of a choice between forms, the errors of the form that was meant: the one with the fewest. */
 function meant(errors: readonly ErrorObject[]): ErrorObject[] {
@@ -46,9 +58,8 @@ function problem(e: ErrorObject, schema: object, value: unknown, base: readonly 
   const name = prefix + [...(plugin ? ['options'] : []), ...path].join('.')
   if (e.keyword === 'additionalProperties') {
     const unknown = String(e.params['additionalProperty'])
-    const known = Object.keys((valueAt(schema, schemaPath(e)) as { properties?: object })?.properties ?? {})
-    const hint = nearest(unknown, known)
-    const advice = hint ? `did you mean ${hint}?` : `known are: ${known.join(', ') || 'none'}`
+    const hint = intended(e, schema)
+    const advice = hint ? `did you mean ${hint}?` : `known are: ${known(e, schema).join(', ') || 'none'}`
     return {
       path: [...base, ...path, unknown],
       message: `${name ? `${name}.` : ''}${unknown} is not an option; ${advice}`,

@@ -4,6 +4,8 @@ import { extname, resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { FnaError } from '../contract/errors.js'
 import type { Config, ConfigAt, ConfigExport } from './define.js'
+import { locate, at as place } from './locate.js'
+import { configError, evaluationError, noDefault } from './modules.js'
 import { aliasesFor, baseFor } from './packages.js'
 import { defaultConfig } from './yaml.js'
 
@@ -31,31 +33,35 @@ export async function loadConfig(path: string, at: ConfigAt = {}): Promise<Loade
     const why = (e as NodeJS.ErrnoException).code === 'ENOENT' ? 'there is no such file' : (e as Error).message
     throw new FnaError('FNA_ERR_CONFIG', `config ${file}: ${why}`, { cause: e })
   }
-  const exported = await evaluate(file, source)
-  const config = typeof exported === 'function' ? await exported(at) : exported
-  if (typeof config !== 'object' || config === null) {
-    throw new FnaError('FNA_ERR_CONFIG', `config ${file}: its default export must be what defineConfig returns`)
+  const config = await evaluate(file, source, at)
+  if (typeof config !== 'object' || config === null || !('plugins' in config)) {
+    const none = isData(file) ? undefined : await noDefault(source)
+    if (none) throw configError(file, none.where, none.message)
   }
+  if (typeof config !== 'object' || config === null)
+    throw configError(
+      file,
+      place(await locate(source, file, [])),
+      'its default export must be what defineConfig returns, or a function that returns it',
+    )
   return { config, file, base: baseFor(file), source }
 }
 
-async function evaluate(file: string, source: string): Promise<ConfigExport> {
+const isData = (file: string): boolean => ['.yaml', '.yml', '.json'].includes(extname(file))
+
+async function evaluate(file: string, source: string, at: ConfigAt): Promise<Config> {
   try {
-    switch (extname(file)) {
-      case '.ts':
-      case '.mts':
-        return await importTypescript(file)
-      case '.yaml':
-      case '.yml':
-      case '.json':
-        return defaultConfig(source, file)
-      default:
-        return await importModule(file)
-    }
+    const exported = await exportOf(file, source)
+    return typeof exported === 'function' ? await exported(at) : exported
   } catch (e) {
     if (e instanceof Error && (e as { code?: string }).code === 'FNA_ERR_CONFIG') throw e
-    throw new FnaError('FNA_ERR_CONFIG', `config ${file}: ${(e as Error).message}`, { cause: e })
+    throw await evaluationError(file, source, e)
   }
+}
+
+async function exportOf(file: string, source: string): Promise<ConfigExport> {
+  if (isData(file)) return defaultConfig(source, file)
+  return ['.ts', '.mts'].includes(extname(file)) ? importTypescript(file) : importModule(file)
 }
 
 /** A config outside the project finds our packages by way of jiti only: the module loader has no second place to look. */

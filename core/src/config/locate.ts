@@ -5,7 +5,7 @@ export interface Place {
   readonly line: number
   readonly column: number
 }
-interface Node {
+export interface Node {
   readonly type: string
   readonly loc?: { readonly start: { readonly line: number; readonly column: number } }
   readonly [k: string]: unknown
@@ -16,18 +16,40 @@ interface Node {
  * best effort: undefined where the config computes the option.
  * @param path names on the way to the option: `['plugins', 'kafka', 'options', 'brokers']`; a plugin is named by its factory
  */
-export async function locate(source: string, file: string, path: readonly string[]): Promise<Place | undefined> {
+export async function locate(
+  source: string,
+  file: string,
+  path: readonly (string | number)[],
+): Promise<Place | undefined> {
   try {
     if (['.yaml', '.yml', '.json'].includes(extname(file))) return await locateYaml(source, path)
-    const { parse } = await import('@babel/parser')
-    const ast = parse(source, { sourceType: 'module', plugins: ['typescript'], errorRecovery: true }) as unknown as Node
-    return find(ast, path)
+    return find(await parsed(source), path.map(String))
   } catch {
     return undefined
   }
 }
 
-async function locateYaml(source: string, path: readonly string[]): Promise<Place | undefined> {
+/** The syntax tree of a config in TypeScript or JavaScript. @throws where it is none at all */
+export async function parsed(source: string): Promise<Node> {
+  const { parse } = await import('@babel/parser')
+  return parse(source, { sourceType: 'module', plugins: ['typescript'], errorRecovery: true }) as unknown as Node
+}
+
+/** The name of a plugin's factory where `plugins` holds the factory itself. */
+export async function factoryAt(source: string, index: number): Promise<string | undefined> {
+  try {
+    const list = search(await parsed(source), 'plugins')
+    const name = list && element(list, String(index))?.['name']
+    return typeof name === 'string' ? name : undefined
+  } catch {
+    return undefined
+  }
+}
+
+/** `:12:5`, for messages. */
+export const at = (p: Place | undefined): string => (p ? `:${p.line}:${p.column}` : '')
+
+async function locateYaml(source: string, path: readonly (string | number)[]): Promise<Place | undefined> {
   const { LineCounter, parseDocument } = await import('yaml')
   const lines = new LineCounter()
   const node = parseDocument(source, { lineCounter: lines }).getIn(path, true) as { range?: [number] } | undefined
@@ -38,13 +60,25 @@ async function locateYaml(source: string, path: readonly string[]): Promise<Plac
 
 /** The last word of the path, below a property (or a call) of each word before it, in order of the text. */
 function find(root: Node, path: readonly string[]): Place | undefined {
-  let scope: Node = root
+  // What the config as a whole lacks is said of its export.
+  let scope: Node = (path.length === 0 ? exported(root) : undefined) ?? root
   for (const [i, word] of path.entries()) {
-    const hit = search(scope, word)
+    const hit = element(scope, word) ?? search(scope, word)
     if (!hit) return i === 0 ? undefined : place(scope)
     scope = hit
   }
   return place(scope)
+}
+
+const exported = (root: Node): Node | undefined =>
+  (root['program'] as { body: Node[] }).body.find(n => n.type === 'ExportDefaultDeclaration')
+
+/** An element of the list that a property is, by its index; undefined where the config computes the list. */
+function element(scope: Node, index: string): Node | undefined {
+  const list = scope['value'] as Node | undefined
+  if (!/^\d+$/.test(index) || list?.type !== 'ArrayExpression') return undefined
+  const elements = list['elements'] as (Node | null)[]
+  return elements.some(e => e?.type === 'SpreadElement') ? undefined : (elements[Number(index)] ?? undefined)
 }
 
 function search(node: Node, word: string): Node | undefined {
@@ -68,5 +102,5 @@ function isFactory(name: unknown, plugin: string): boolean {
 }
 
 const keyName = (n: Node | undefined): unknown => n?.['name'] ?? n?.['value']
-const place = (n: Node): Place | undefined =>
+export const place = (n: Node): Place | undefined =>
   n.loc ? { line: n.loc.start.line, column: n.loc.start.column + 1 } : undefined

@@ -13,6 +13,19 @@ function home(): string | undefined {
   return undefined
 }
 
+/** Our packages that a config finds, beside it or beside fnaad. */
+export function packagesBeside(file: string): string[] {
+  const own = home()
+  const found = new Set<string>()
+  for (let at = dirname(file); ; at = dirname(at)) {
+    for (const name of namesIn(join(at, 'node_modules', SCOPE))) found.add(`${SCOPE}/${name}`)
+    if (at === dirname(at)) break
+  }
+  for (const name of own === undefined ? [] : namesIn(join(own, 'node_modules', SCOPE))) found.add(`${SCOPE}/${name}`)
+  return [...found]
+}
+const namesIn = (directory: string): string[] => (existsSync(directory) ? readdirSync(directory) : [])
+
 /** From which file modules are looked up for a config: from its own, where our packages are beside it, else from ours. */
 export function baseFor(file: string): string {
   const own = home()

@@ -104,6 +104,8 @@ function periods(config: Config): Problem[] {
 /** What a boot would refuse, or what could never work. */
 function names(config: Config): Problem[] {
   const domains = list(config.domains)
+  // Without domains nothing lies in them: that is said already.
+  if (domains.length === 0) return []
   const outside = list(config.namespaces)
     .map((n, i) => [i, typeof n === 'string' ? n : (n as { name?: unknown } | null)?.name] as const)
     .filter((n): n is [number, string] => typeof n[1] === 'string')
@@ -124,6 +126,8 @@ function names(config: Config): Problem[] {
 
 /** What an agent of this config would lack to be of any use. */
 function kinds(config: Config, plugins: readonly AnyPlugin[]): Problem[] {
+  // Of something that is no plugin nobody knows what it would have been.
+  if (!Array.isArray(config.plugins) || plugins.some(p => !p?.manifest)) return []
   const has = (kind: string) => plugins.some(p => p?.manifest?.kind === kind)
   const namespaces = list(config.namespaces).length > 0
   const missing: [boolean, string][] = [

@@ -87,6 +87,8 @@ export const CONFIG_SCHEMA = object(
       rotation: seconds,
     }),
     log: object({ level: { enum: ['debug', 'info', 'warn', 'error', 'silent'] } }),
+    // Named for whoever misspells it: its value is no JSON.
+    plugins: {},
   },
   ['host', 'domains', 'listen', 'data'],
 )

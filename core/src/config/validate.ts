@@ -3,7 +3,7 @@ import type { AnyPlugin } from '../contract/plugin.js'
 import { checkPlugins } from '../host/boot.js'
 import { type Config, flattenPlugins } from './define.js'
 import type { LoadedConfig } from './load.js'
-import { locate } from './locate.js'
+import { at, factoryAt, locate } from './locate.js'
 import { problemsOf } from './problems.js'
 import { type Problem, rules } from './rules.js'
 import { CONFIG_SCHEMA } from './schema.js'
@@ -30,11 +30,12 @@ export async function validate(
   const { plugins: raw, ...rest } = loaded.config
   const plugins = flattenPlugins(Array.isArray(raw) ? raw : [])
   const problems: Problem[] = []
-  if (!Array.isArray(raw)) problems.push({ path: ['plugins'], message: 'plugins must be a list' })
   problems.push(...(await problemsOf(CONFIG_SCHEMA, rest, [])), ...rules(loaded.config, plugins))
+  if (!Array.isArray(raw) && !problems.some(p => p.message.endsWith('did you mean plugins?')))
+    problems.push({ path: ['plugins'], message: 'plugins must be a list: what the agent is composed of' })
   for (const [i, plugin] of plugins.entries()) {
     if (typeof plugin?.setup !== 'function' || !plugin.manifest) {
-      problems.push({ path: ['plugins'], message: `plugins.${i} is not what a plugin's factory returns` })
+      problems.push(await noPlugin(loaded, plugin, i))
       continue
     }
     const factory = plugin.manifest.name.replace(/^@[^/]*\//, '')
@@ -53,7 +54,19 @@ export async function validate(
   return { config: loaded.config, plugins }
 }
 
+/** What stands in the list and is no plugin: mostly a factory that nobody called. */
+async function noPlugin(loaded: LoadedConfig, found: unknown, i: number): Promise<Problem> {
+  const index = (loaded.config.plugins as unknown[]).indexOf(found)
+  const path = index < 0 ? ['plugins'] : ['plugins', String(index)]
+  if (typeof found !== 'function')
+    return {
+      path,
+      message: `plugins.${i} is ${typeof found}: it must be what a plugin's factory returns, such as storeLmdb()`,
+    }
+  const name = (await factoryAt(loaded.source, index)) ?? (found.name || 'the factory')
+  return { path, message: `plugins.${i} is ${name} itself: it must be what it returns; call it: ${name}()` }
+}
+
 async function describe(p: Problem, loaded: LoadedConfig): Promise<string> {
-  const at = await locate(loaded.source, loaded.file, p.path)
-  return `${loaded.file}${at ? `:${at.line}:${at.column}` : ''}: ${p.message}`
+  return `${loaded.file}${at(await locate(loaded.source, loaded.file, p.path))}: ${p.message}`
 }

@@ -3,6 +3,8 @@ import { pathToFileURL } from 'node:url'
 import { FnaError } from '../contract/errors.js'
 import type { AnyPlugin } from '../contract/plugin.js'
 import type { Config, ConfigAt } from './define.js'
+import { at, locate } from './locate.js'
+import { absent, configError } from './modules.js'
 import { resolveFor } from './packages.js'
 
 /** A plugin in a data file: the package that has the factory, and its options. */
@@ -32,7 +34,7 @@ export async function defaultConfig(source: string, file: string): Promise<(at: 
     ...data,
     data: beside(data.data ?? '.fnaad'),
     ...(data.tls ? { tls: tlsBeside(data.tls, beside) } : {}),
-    plugins: await Promise.all((data.plugins ?? []).map((p, i) => fromEntry(p, i, file))),
+    plugins: await Promise.all((data.plugins ?? []).map((p, i) => fromEntry(p, i, file, source))),
   })
 }
 
@@ -42,28 +44,18 @@ function tlsBeside(tls: NonNullable<Config['tls']>, beside: (path: string) => st
   return Object.fromEntries(paths) as Config['tls']
 }
 
-async function fromEntry(entry: PluginEntry, index: number, file: string): Promise<AnyPlugin> {
-  if (typeof entry?.use !== 'string') {
-    throw new FnaError('FNA_ERR_CONFIG', `config ${file}: plugins.${index}.use must name a package`)
-  }
+async function fromEntry(entry: PluginEntry, index: number, file: string, source: string): Promise<AnyPlugin> {
+  const wrong = async (rule: string, cause?: unknown) =>
+    configError(file, at(await locate(source, file, ['plugins', index, 'use'])), `plugins.${index}.use ${rule}`, cause)
+  if (typeof entry?.use !== 'string') throw await wrong('must name a package, such as @fnaa/store-lmdb')
   let path: string
   try {
     path = resolveFor(file, entry.use)
   } catch (e) {
-    throw new FnaError(
-      'FNA_ERR_CONFIG',
-      `config ${file}: plugins.${index}.use is ${entry.use}: it is installed neither beside the config nor beside fnaad; npm install it`,
-      {
-        cause: e,
-      },
-    )
+    throw await wrong(`is ${entry.use}: ${absent(file, entry.use)}`, e)
   }
   const module = (await import(pathToFileURL(path).href)) as { default?: (o: object, i: object) => AnyPlugin }
-  if (typeof module.default !== 'function') {
-    throw new FnaError(
-      'FNA_ERR_CONFIG',
-      `config ${file}: plugins.${index}.use: ${entry.use} has no factory as default export`,
-    )
-  }
+  if (typeof module.default !== 'function')
+    throw await wrong(`is ${entry.use}: it has no factory as default export, so it is no plugin`)
   return module.default(entry.options ?? {}, entry.id === undefined ? {} : { id: entry.id })
 }
