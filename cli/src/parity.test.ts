@@ -2,6 +2,7 @@ import { type Command as FnapCommand, parseCommand, VERBS } from '@fnaa/protocol
 import type { Command } from 'commander'
 import t from 'tap'
 import { requestOf } from './line.js'
+import { OPTION_HELP } from './option-help.js'
 import { buildProgram, type Task } from './program.js'
 import { BY_SESSION, COMMANDS, commandOfId } from './tree.js'
 
@@ -174,4 +175,17 @@ t.test('no option of a verb hides one of fnua itself', async t => {
     }
   }
   walk(program)
+})
+
+t.test('each option has a description, and each description an option', async t => {
+  const program = buildProgram(async () => undefined)
+  const walk = (command: Command) => {
+    for (const c of command.commands) {
+      for (const o of c.options) if (!o.hidden) t.ok(o.description.length > 3, `${c.name()} ${o.flags}`)
+      walk(c)
+    }
+  }
+  walk(program)
+  const ids = COMMANDS.flatMap(c => c.options.flatMap(o => [`${c.verb.id} ${o.option.keyword}`, o.option.keyword]))
+  for (const key of OPTION_HELP.keys()) t.ok(ids.includes(key), key)
 })

@@ -1,6 +1,7 @@
 import { Command, Option } from 'commander'
 import { usage } from './errors.js'
 import type { Given } from './line.js'
+import { keywordHelp, optionHelp } from './option-help.js'
 import { GLOBALS, OUTPUTS } from './settings.js'
 import { exitLine, TOPICS } from './topics.js'
 import { aliasesOf, COMMANDS, type CommandSpec, type OptionSpec } from './tree.js'
@@ -39,6 +40,12 @@ const OWN: readonly (readonly [name: string, operands: string, help: string])[] 
   ['version', '', 'print the version'],
 ]
 
+const HELP = {
+  subcommandTerm: (c: Command) => `${c.name()} ${c.usage().replace('[options]', '')}`.trim(),
+  // The values that there are stand in the flags.
+  optionDescription: (o: Option) => o.description,
+}
+
 /** The parser of fnua's command line, made from the table of verbs. */
 export function buildProgram(run: Run): Command {
   const program = new Command('fnua')
@@ -48,7 +55,7 @@ export function buildProgram(run: Run): Command {
     .helpCommand(false)
     .exitOverride()
     .showSuggestionAfterError()
-    .configureHelp({ subcommandTerm: c => `${c.name()} ${c.usage().replace('[options]', '')}`.trim() })
+    .configureHelp(HELP)
   program.addHelpText('after', topics)
   for (const o of GLOBALS) {
     const option = new Option(o.flags, o.help)
@@ -77,10 +84,10 @@ function addVerb(parent: Command, name: string, spec: CommandSpec, run: Run): vo
     .description(describe(spec))
   if (spec.path.length > 1) command.aliases(aliasesOf(name))
   command.usage(`${spec.operands} [options]`.trim()).argument('[words...]')
-  for (const option of spec.options) command.addOption(optionOf(option))
+  for (const option of spec.options) command.addOption(optionOf(spec, option))
   for (const { flag, label, many } of spec.keywords) {
     const value = label.replace('..', '').replace('NAMESPACE|FLOW name', 'kind/name')
-    command.addOption(new Option(`--${flag} <${value}${many ? '...' : ''}>`, `instead of the words behind \`${flag}\``))
+    command.addOption(new Option(`--${flag} <${value}${many ? '...' : ''}>`, keywordHelp(spec.verb.id, flag)))
   }
   for (const option of extras(spec)) command.addOption(option)
   command.helpOption('-h, --help', 'this help').exitOverride()
@@ -98,11 +105,12 @@ const describe = (spec: CommandSpec): string => {
   return needs === '–' ? summary : `${summary} (needs: ${needs})`
 }
 
-function optionOf({ flag, option, agentsOnly }: OptionSpec): Option {
-  if (option.type === 'flag') return new Option(`--${flag}`).hideHelp(agentsOnly)
+function optionOf(spec: CommandSpec, { flag, option, agentsOnly }: OptionSpec): Option {
+  const help = optionHelp(spec.verb.id, option.keyword)
+  if (option.type === 'flag') return new Option(`--${flag}`, help).hideHelp(agentsOnly)
   const label = option.label.replace('..', '').replace('NAMESPACE|FLOW name', 'kind/name')
   const choices = option.type === 'bool' ? ['yes', 'no'] : (option.choices ?? [])
-  const made = new Option(`--${flag} <${option.type === 'bool' ? 'yes|no' : label}${option.many ? '...' : ''}>`)
+  const made = new Option(`--${flag} <${option.type === 'bool' ? 'yes|no' : label}${option.many ? '...' : ''}>`, help)
   // Which words are right is for the protocol's own rules to say; these are for completion.
   if (option.type === 'choice' || option.type === 'bool') made.argChoices = [...choices]
   return made.hideHelp(agentsOnly)
