@@ -4,9 +4,11 @@ import type { Config } from '../config/define.js'
 import { loadConfig } from '../config/load.js'
 import { nearest } from '../config/suggest.js'
 import { validate } from '../config/validate.js'
+import { FnaError } from '../contract/errors.js'
 import type { AnyPlugin } from '../contract/plugin.js'
 import { offline } from '../offline.js'
 import { type AdminRequest, adminCommands, askAgent, runAdmin } from '../server/admin-socket.js'
+import { SESSIONS } from '../server/sessions-command.js'
 import { fnaad, UsageError } from './usage.js'
 
 const WITH_PASSWORD: ReadonlySet<string> = new Set(['user add', 'user passwd'])
@@ -26,6 +28,16 @@ export async function admin(path: string, name: string, args: readonly string[])
 
 const done = async (config: Config, plugins: readonly AnyPlugin[], request: AdminRequest) =>
   (await askAgent(config.data, request)) ?? (await beside(config, plugins, request))
+
+/** `fnaad sessions`: what only a running agent can answer. */
+export async function sessions(path: string, args: readonly string[]): Promise<number> {
+  const loaded = await loadConfig(path)
+  const { config } = await validate(loaded)
+  const lines = await askAgent(config.data, { name: SESSIONS.name, args })
+  if (!lines) throw new FnaError('FNA_ERR_UNAVAILABLE', `no agent runs with ${loaded.file}: nobody is logged in`)
+  for (const line of lines) process.stdout.write(`${line}\n`)
+  return 0
+}
 
 /** A command that no plugin has, with the nearest that there is; any other error as it is. */
 function unknown(name: string, e: unknown): unknown {

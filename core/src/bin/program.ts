@@ -2,6 +2,7 @@ import { Command, CommanderError } from 'commander'
 import { nearest } from '../config/suggest.js'
 import { ConfigError } from '../config/validate.js'
 import { isFna } from '../contract/errors.js'
+import { ADMIN_HELP, adminHelp } from './admin-help.js'
 import { fnaad, UsageError } from './usage.js'
 
 const DEFAULT_CONFIG = 'fnaad.config.ts'
@@ -9,7 +10,7 @@ const DEFAULT_CONFIG = 'fnaad.config.ts'
 /** Exit codes of `fnaad`, in its help and in docs/guides/operate.md. */
 export const EXIT = { ok: 0, failed: 1, usage: 2 } as const
 
-/** `fnaad`: runs an agent from a config, checks one, manages its users and keys, or shows two of them (`dev`). */
+/** `fnaad`: runs an agent from a config, checks one, manages its users and keys, lists its sessions, or shows two of them (`dev`). */
 export async function main(args: readonly string[]): Promise<number> {
   let code: number = EXIT.ok
   const set = (run: () => Promise<number>) => async () => {
@@ -51,17 +52,26 @@ export async function main(args: readonly string[]): Promise<number> {
   dev.action(
     set(async () => (await import('../dev/dev.js')).dev({ ...dev.opts(), config: program.opts()['config'] as string })),
   )
-  for (const [noun, verbs] of [
-    ['user', 'add|list|passwd|disable|enable|remove'],
-    ['key', 'init|show|rotate|revoke'],
+  for (const [noun, description] of [
+    ['user', "this participant's users"],
+    ['key', "the keys that prove this participant's domains"],
   ] as const) {
+    const verbs = ADMIN_HELP[noun].map(c => c.usage.split(' ')[1]).join('|')
     const admin = program
       .command(`${noun} <${verbs}> [args...]`)
-      .description(noun === 'user' ? "this participant's users" : "the keys that prove this participant's domains")
+      .description(description)
+      .addHelpText('after', adminHelp(noun))
     admin.action(async (verb: string, rest: string[]) => {
       code = await (await import('./admin.js')).admin(program.opts()['config'] as string, `${noun} ${verb}`, rest)
     })
   }
+  program
+    .command('sessions [flow]')
+    .description('who is logged in to the running agent, and what each reads or writes, now')
+    .action(async (flow?: string) => {
+      const args = flow === undefined ? [] : [flow]
+      code = await (await import('./admin.js')).sessions(program.opts()['config'] as string, args)
+    })
   try {
     await program.parseAsync([...args], { from: 'user' })
     return code

@@ -16,7 +16,7 @@ export interface ReadOptions {
 /** The outcome is decided before `220 DATA` or `220 STREAM`: no error can come after it. */
 export const readFlow: Handler = {
   id: 'READ FLOW',
-  run: (cx, command) => {
+  run: async (cx, command) => {
     const o = command.options as Words
     const name = (command.args as Words)['flow'] as string
     refuseForeign(cx, name, 'read')
@@ -29,6 +29,8 @@ export const readFlow: Handler = {
       codecs: o['codecs'],
       epoch: o['epoch'],
     }
-    return o['format'] === 'batch' ? readBatches(cx, t, options) : readLines(cx, t, options)
+    const { sessions, clock } = cx.kernel
+    const result = await (o['format'] === 'batch' ? readBatches(cx, t, options) : readLines(cx, t, options))
+    return sessions.during({ command: 'READ', flow: name, since: clock.now() }, result)
   },
 }

@@ -5,6 +5,7 @@ import { createInterface } from 'node:readline'
 import type { AdminCommand, AuthService } from '../contract/auth.js'
 import { FnaError } from '../contract/errors.js'
 import type { Kernel } from '../kernel.js'
+import { sessionsCommand } from './sessions-command.js'
 
 export interface AdminRequest {
   readonly name: string
@@ -36,7 +37,7 @@ export async function runAdmin(commands: readonly AdminCommand[], r: AdminReques
   })
 }
 
-/** A unix socket of mode 0600 in the agent's directory: `fnaad user` and `fnaad key` speak to the running agent here. */
+/** A unix socket of mode 0600 in the agent's directory: `fnaad user`, `key` and `sessions` speak to the running agent here. */
 export class AdminSocket {
   readonly #server: Server
   readonly #path: string
@@ -58,7 +59,7 @@ export class AdminSocket {
     await mkdir(kernel.config.data, { recursive: true, mode: 0o700 })
     // The store's lock says that no other agent lives here: what stands there is left over from a crash.
     await rm(path, { force: true })
-    const commands = adminCommands(kernel.loaded)
+    const commands = [...adminCommands(kernel.loaded), sessionsCommand(kernel)]
     const server = createServer(socket => {
       socket.on('error', () => undefined)
       socket.setTimeout(10_000, () => socket.destroy())

@@ -1,10 +1,20 @@
 import { fnapError } from '@fnaa/protocol'
 import type { Kernel } from '../kernel.js'
-import type { Session } from './session.js'
+import type { Result, Session } from './session.js'
+
+/** What a session is used for while events pass. */
+export interface Use {
+  readonly command: 'READ' | 'WRITE'
+  /** A flow, or an endpoint of one, as the client named it. */
+  readonly flow: string
+  /** Milliseconds of the clock. */
+  readonly since: number
+}
 
 /** All sessions: for the sweep, and for whoever has to cut one. */
 export class SessionRegistry {
   readonly #sessions = new Set<Session>()
+  readonly #uses = new WeakMap<Session, Use>()
 
   add(s: Session): void {
     this.#sessions.add(s)
@@ -16,6 +26,25 @@ export class SessionRegistry {
 
   get size(): number {
     return this.#sessions.size
+  }
+
+  use(s: Session): Use | undefined {
+    return this.#uses.get(s)
+  }
+
+  /** A stream that is known as this use of its session while it runs. */
+  during(use: Use, result: Result): Result {
+    if (typeof result !== 'object' || !('stream' in result)) return result
+    return {
+      stream: async s => {
+        this.#uses.set(s, use)
+        try {
+          await result.stream(s)
+        } finally {
+          this.#uses.delete(s)
+        }
+      },
+    }
   }
 
   [Symbol.iterator](): IterableIterator<Session> {
