@@ -9,9 +9,6 @@ import type { Session } from './session.js'
 import { LineGroups } from './stdin.js'
 import type { CommandSpec } from './tree.js'
 
-/** Bytes of one WRITE, below the limit of its body: a dot may be doubled, and ends of lines count. */
-const BODY = LIMITS.body - 65_536
-
 /**
  * WRITE: each line of standard input is an event. Lines go out as they come, many in one WRITE; each WRITE is all or
  * nothing, and done when it is durable.
@@ -31,7 +28,7 @@ export async function runWrite(cx: Context, spec: CommandSpec, words: readonly s
 
 /** Writes standard input to a flow, and says how many events are durable, whatever happens. */
 export async function writeAll(cx: Context, session: Session, line: string): Promise<void> {
-  const input = new LineGroups(cx.stdin, BODY)
+  const input = new LineGroups(cx.stdin, LIMITS.body)
   let written = 0
   try {
     for (let group = await input.next(cx.interrupt); group; group = await input.next(cx.interrupt)) {

@@ -1,4 +1,5 @@
 import type { Readable } from 'node:stream'
+import { LINE_COST } from '@fnaa/protocol'
 
 /** The first line of a stream; what is behind it stays unread. */
 export async function firstLine(stream: Readable): Promise<string> {
@@ -39,7 +40,7 @@ export class LineGroups {
       .on('error', (e: Error) => this.#end(e))
   }
 
-  /** The next lines, at most `most` bytes of them (or one longer line), or null at the end. Aborting throws. */
+  /** The next lines, at most `most` bytes of them as a WRITE counts them (or one longer line), or null at the end. Aborting throws. */
   async next(signal: AbortSignal): Promise<Buffer[] | null> {
     while (this.#lines.length === 0) {
       if (this.#error) throw this.#error
@@ -49,7 +50,8 @@ export class LineGroups {
     const group: Buffer[] = []
     let size = 0
     for (const line of this.#lines) {
-      size += line.length + 3
+      // A dot at its beginning is doubled.
+      size += line.length + 1 + LINE_COST
       if (group.length > 0 && size > this.#most) break
       group.push(line)
     }

@@ -48,4 +48,7 @@ export const LIMITS = Object.freeze({
   retryAfter: 900,
 })
 
+/** Bytes that a line of a WRITE counts for in `body` beside its own: an event costs memory, whatever its line holds. */
+export const LINE_COST = 64
+
 export type WireLimits = { readonly [K in keyof typeof LIMITS]: number }

@@ -244,6 +244,42 @@ t.test('a command behind E waits for its turn', async t => {
   }
 })
 
+t.test('a frame that is begun and not ended is given up, like a line', async t => {
+  const clock = new TurnableClock()
+  const a = await single(t, { clock })
+  const user = await a.login(t)
+  await user.ok(`CREATE FLOW ${FLOW}`)
+  for (const command of [`READ FLOW ${FLOW} FOLLOW FORMAT BATCH`, `WRITE FLOW ${FLOW} FORMAT BATCH`]) {
+    const half = await Raw.open(t, a.port)
+    await half.login()
+    t.same(await half.say(command), ['220 STREAM'])
+    const session = [...a.kernel.sessions].at(-1)!
+    // Whole frames one after the other start the time anew; the rest of one does not.
+    const credit = encodeFrame({ type: 'W', bytes: 1 })
+    const piece = command.startsWith('READ') ? credit : Buffer.alloc(0)
+    half.send(Buffer.concat([piece, credit.subarray(0, 5)]))
+    while (session.lineSince === 0) await new Promise(r => setImmediate(r))
+    clock.turn(29_000)
+    t.notOk(half.closed)
+    clock.turn(3000)
+    await half.rest()
+  }
+})
+
+t.test('a reader has no use for long frames', async t => {
+  const a = await single(t)
+  const user = await a.login(t)
+  await user.ok(`CREATE FLOW ${FLOW}`)
+  const raw = await Raw.open(t, a.port)
+  await raw.login()
+  t.same(await raw.say(`READ FLOW ${FLOW} FOLLOW FORMAT BATCH`), ['220 STREAM'])
+  const length = Buffer.alloc(4)
+  length.writeUInt32BE(LIMITS.jsonLine + 2)
+  raw.send(length)
+  await raw.rest()
+  t.pass('closed at its length')
+})
+
 /** A gzip batch of so many events with this many bytes of one letter each. */
 const bomb = (n: number, size: number) => {
   const value = Buffer.alloc(size, 'x')

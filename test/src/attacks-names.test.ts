@@ -115,6 +115,20 @@ t.test('who has rights gets the exact reason', async t => {
   t.match(await owner.say('CREATE FLOW x.absent.unix.test'), { symbol: 'NOTFOUND', text: /no namespace of this agent/ })
 })
 
+t.test('nothing is given to an owner who can never log in', async t => {
+  const a = await single(t)
+  const owner = await a.login(t)
+  await owner.ok('CREATE FLOW kept.flows.unix.test')
+  for (const [who, says] of [
+    ['eve@elsewhere.test', /OWNER is a user of this agent: user@unix\.test/],
+    ['*@unix.test', /OWNER is one user/],
+    ['unix.test', /OWNER is one user/],
+  ] as const) {
+    for (const thing of ['FLOW kept.flows.unix.test', 'NAMESPACE flows.unix.test'])
+      t.match(await owner.say(`UPDATE ${thing} OWNER ${who}`), { symbol: 'BADVALUE', text: says })
+  }
+})
+
 t.test('H15 an alias does not get a name that CREATE refuses', async t => {
   const a = await single(t)
   const user = await a.login(t)

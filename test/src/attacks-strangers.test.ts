@@ -92,3 +92,22 @@ t.test('processors of our own are not counted with the address of this machine, 
   await user.write('in.flows.unix.test', 'through')
   t.same(await user.follow('out.flows.unix.test', 1, { from: { at: 'earliest' } }), ['through'])
 })
+
+t.test('who pipelines thousands of commands waits for others, and is answered to the last', async t => {
+  const a = await single(t)
+  const each = 3000
+  const flood = await Promise.all(Array.from({ length: 30 }, () => Raw.open(t, a.port)))
+  const user = await Raw.open(t, a.port)
+  await user.login()
+  for (const attacker of flood) {
+    await attacker.line()
+    t.same(await attacker.say('AUTHENTICATE ANONYMOUS eA=='), ['220 Authenticated'])
+  }
+  for (const attacker of flood) attacker.socket.end('GET FLOWS FORMAT JSON\r\n'.repeat(each))
+  const answers = () => flood.reduce((n, r) => n + r.buffered.split('220 OK\r\n').length - 1, 0)
+  t.same(await user.say('NOOP'), ['220 OK'])
+  const before = answers()
+  t.ok(before < flood.length * each * 0.8, `${before} commands of the flood were answered first`)
+  await Promise.all(flood.map(r => r.rest()))
+  t.equal(answers(), flood.length * each, 'what was sent before the end is answered')
+})

@@ -2,6 +2,7 @@ import { decodeBase64, fnapError, formatError, LIMITS, slowDown } from '@fnaa/pr
 import type { AuthStep, Exchange, Identity } from '../contract/auth.js'
 import { isFna } from '../contract/errors.js'
 import { deadline } from '../host/guard.js'
+import { hashQueue } from '../host/hash-queue.js'
 import { admit } from '../server/admit.js'
 import { toFnapError } from '../server/errors.js'
 import { allowed } from '../server/mechanisms.js'
@@ -54,12 +55,16 @@ async function converse(session: Session, exchange: Exchange, initial: string | 
 
 /** A step that throws or takes too long is a temporary failure: never an accept. */
 async function run(session: Session, exchange: Exchange, input: Uint8Array | null): Promise<AuthStep> {
+  const began = performance.now()
   try {
     const call = { signal: AbortSignal.any([session.gone.signal, AbortSignal.timeout(STEP_MS)]) }
     return await deadline(exchange.step(input, call), STEP_MS, () => new Error('the mechanism took too long'))
   } catch (e) {
+    // Whose hash did not get its turn in time came too many, like who found no place in the queue.
     // In a flood of logins a line a refusal would be a flood of the log.
-    if (isFna(e, 'FNA_ERR_FULL')) throw slowDown('RATE', CROWDED_S, 'too many logins wait, try again later', e)
+    const outwaited = hashQueue.waiting > 0 && performance.now() - began > STEP_MS - 100
+    if (isFna(e, 'FNA_ERR_FULL') || outwaited)
+      throw slowDown('RATE', CROWDED_S, 'too many logins wait, try again later', e)
     if (!session.gone.signal.aborted)
       session.kernel.log.warn({ session: session.id, err: e }, 'authentication: temporary failure')
     throw fnapError('UNAVAILABLE', 'authentication is not possible now, try again later', e)

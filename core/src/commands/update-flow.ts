@@ -3,6 +3,7 @@ import type { FlowSpec } from '../contract/kinds.js'
 import { about } from './about.js'
 import { flow, type Handler, need, type Words } from './command.js'
 import { ready } from './create-flow.js'
+import { newOwner } from './names.js'
 
 export const updateFlow: Handler = {
   id: 'UPDATE FLOW',
@@ -10,8 +11,7 @@ export const updateFlow: Handler = {
     const { kernel } = cx
     const o = command.options as Words
     const f = need(cx, 'manage', flow(cx, (command.args as Words)['flow'], { alias: false }))
-    const owner = o['owner'] as string | undefined
-    if (owner !== undefined && !/^[^*@]+@/.test(owner)) throw fnapError('BADVALUE', 'OWNER is one user: user@domain')
+    const owner = newOwner(cx, o['owner'])
     if (o['shards'] !== undefined && o['shards'] < (f.spec.queue.shards ?? 1)) {
       throw fnapError('CONFLICT', 'SHARDS can only grow: events keep their order inside one')
     }

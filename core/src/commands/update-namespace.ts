@@ -2,6 +2,7 @@ import { fnapError } from '@fnaa/protocol'
 import { enforceOn } from '../grants/grant-controller.js'
 import { about } from './about.js'
 import { type Handler, namespace, type Words } from './command.js'
+import { newOwner } from './names.js'
 
 export const updateNamespace: Handler = {
   id: 'UPDATE NAMESPACE',
@@ -10,8 +11,7 @@ export const updateNamespace: Handler = {
     const name = (command.args as Words)['namespace'] as string
     const o = command.options as Words
     namespace(cx, name, 'manage')
-    const owner = o['owner'] as string | undefined
-    if (owner !== undefined && !/^[^*@]+@/.test(owner)) throw fnapError('BADVALUE', 'OWNER is one user: user@domain')
+    const owner = newOwner(cx, o['owner'])
     if (o['broker'] !== undefined && !kernel.brokers.operated.has(o['broker'])) {
       throw fnapError('BADVALUE', 'BROKER must name one of GET BROKERS')
     }

@@ -7,6 +7,7 @@ import {
   FrameReader,
   type From,
   fnapError,
+  LIMITS,
   type Position,
 } from '@fnaa/protocol'
 import type { Context } from '../commands/command.js'
@@ -27,6 +28,8 @@ const WINDOW = 1 << 20
 const MOST_WINDOW = 64 << 20
 /** Cursors of one shard that may wait for their A. */
 const MOST_EXPECTED = 10_000
+/** The longest frame of a reader is its position, as JSON behind a byte of type. */
+const READER_FRAME = 1 + LIMITS.jsonLine
 
 /** READ as frames: batches go through as they are; the client gives credit, and acknowledges. */
 export async function readBatches(cx: Context, t: Target, o: ReadOptions): Promise<Result> {
@@ -58,7 +61,7 @@ class BatchStream {
   readonly #from: From | null
   /** What A moves: the endpoint's position, or the cursor that was named. */
   readonly #place: string | Cursor | null
-  readonly #frames = new FrameReader()
+  readonly #frames = new FrameReader(READER_FRAME)
   readonly #stop = new AbortController()
   #window = WINDOW
   /** Cursors that wait for their A, by shard. */
@@ -193,8 +196,10 @@ class BatchStream {
       while (!this.#ended) {
         const frame = this.#frames.next()
         if (!frame) break
+        session.partial(false)
         this.#onFrame(frame)
       }
+      session.partial(!this.#ended && this.#frames.buffered > 0)
       if (this.#ended) checkBehind(this.#frames)
     } catch (e) {
       this.#cx.kernel.log.warn({ session: session.id, err: e }, 'bad frame')

@@ -115,6 +115,7 @@ class WriteStream {
       while (!this.#ended) {
         const frame = this.#frames.next()
         if (!frame) break
+        session.partial(false)
         if (frame.type === 'E' || frame.type === 'X') this.#ended = true
         else if (frame.type === 'D') {
           this.#window -= costOf(frame.batch)
@@ -123,6 +124,7 @@ class WriteStream {
           this.#queue.push(frame)
         }
       }
+      session.partial(!this.#ended && this.#frames.buffered > 0)
       if (this.#ended) checkBehind(this.#frames)
     } catch (e) {
       this.#cx.kernel.log.warn({ session: session.id, err: e }, 'bad frame')

@@ -1,11 +1,17 @@
-import { batchOf, encodeBatch, type FlowEvent, fnapError, isFnapError, LIMITS, lineToEvent } from '@fnaa/protocol'
+import {
+  batchOf,
+  encodeBatch,
+  type FlowEvent,
+  fnapError,
+  isFnapError,
+  LIMITS,
+  LINE_COST,
+  lineToEvent,
+} from '@fnaa/protocol'
 import type { Context } from '../commands/command.js'
 import { toFnapError } from '../server/errors.js'
 import type { Result, Session } from '../server/session.js'
 import type { Target } from './target.js'
-
-/** Bytes that every line counts for beside its own. */
-const PER_EVENT = 64
 
 /** WRITE as text: lines until a single dot; all of them or none. */
 export async function writeLines(cx: Context, t: Target, key: string | undefined): Promise<Result> {
@@ -60,8 +66,7 @@ async function body(
   for (;;) {
     const line = await session.nextLine(LIMITS.event)
     if (line === null || line === '.') return { events, error }
-    // An event costs memory of its own, whatever its line holds.
-    bytes += Buffer.byteLength(line) + PER_EVENT
+    bytes += Buffer.byteLength(line) + LINE_COST
     if (error) continue
     if (bytes > LIMITS.body) {
       error = fnapError('TOOLONG', 'the lines of one WRITE are over the limit that CAPABILITIES names as body')

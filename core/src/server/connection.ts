@@ -11,6 +11,10 @@ const OUT_HIGH = 1 << 20
 /** Bytes of lines that wait while a command runs; a client that sends more is not read from. */
 export const WAITING = 4 * LIMITS.authLine
 const RATE_MS = 10_000
+/** Milliseconds that one connection's lines may run before others get their turn. */
+const TURN_MS = 2
+/** Lines between two looks at the clock. */
+const LOOK = 8
 let lastId = 0
 
 /**
@@ -31,7 +35,7 @@ export abstract class Connection {
   readonly #log: Logger
   readonly #listeners = {
     data: (chunk: Buffer) => this.#onData(chunk),
-    end: () => this.end(),
+    end: () => this.#onEnd(),
     close: () => this.#onClose(),
   }
   readonly #reader = new LineReader(LIMITS.authLine)
@@ -50,6 +54,11 @@ export abstract class Connection {
   #lines = 0
   #windowEnds = 0
   #armed = false
+  #turnBegan = 0
+  /** Lines wait until others had their turn. */
+  #yielded = false
+  /** The client has said its last byte. */
+  #half = false
 
   constructor(socket: Socket, clock: Clock, log: Logger) {
     this.socket = socket
@@ -57,6 +66,8 @@ export abstract class Connection {
     this.#log = log
     this.now = this.active = clock.now()
     socket.on('error', () => undefined)
+    // A client may end its side when it has asked: it still reads.
+    socket.allowHalfOpen = true
     for (const [event, listener] of Object.entries(this.#listeners)) socket.on(event, listener)
   }
 
@@ -174,7 +185,8 @@ export abstract class Connection {
   interrupted(): Promise<void> {
     return new Promise(resolve => {
       this.#interrupt = resolve
-      this.#peek()
+      if (this.#half) resolve()
+      else this.#peek()
     })
   }
 
@@ -207,9 +219,15 @@ export abstract class Connection {
   /** Stops listening without closing: the socket goes into a TLS handshake. @returns bytes that came early */
   detach(): Buffer {
     this.#ending = true
+    this.socket.allowHalfOpen = false
     for (const [event, listener] of Object.entries(this.#listeners)) this.socket.off(event, listener)
     this.onGone()
     return this.#reader.rest()
+  }
+
+  /** Whether a frame of the command that takes the bytes has begun and is not whole: it has as long as a line has. */
+  partial(is: boolean): void {
+    this.lineSince = is ? this.lineSince || this.now : 0
   }
 
   /** The limit of lines has changed with the state. */
@@ -228,7 +246,7 @@ export abstract class Connection {
   #onData(chunk: Buffer): void {
     if (this.#ending) return
     if (this.#intake && 'bytes' in this.#intake) {
-      this.active = this.#clock.now()
+      this.active = this.now = this.#clock.now()
       this.#intake.bytes(chunk)
       return
     }
@@ -239,7 +257,29 @@ export abstract class Connection {
       done?.()
     }
     this.#reader.push(chunk)
+    if (this.#yielded) {
+      this.#throttle()
+      return
+    }
+    this.#turnBegan = performance.now()
     this.#pump()
+  }
+
+  /** The last byte of a client ends what it follows, like a line would; what it asked before is still answered. */
+  #onEnd(): void {
+    this.#half = true
+    if (this.#intake) {
+      this.end()
+      return
+    }
+    const interrupt = this.#interrupt
+    this.#interrupt = null
+    interrupt?.()
+    this.#endIfDone()
+  }
+
+  #endIfDone(): void {
+    if (this.#half && !this.#busy && !this.#yielded && !this.#paused) this.end()
   }
 
   #peek(): void {
@@ -258,7 +298,7 @@ export abstract class Connection {
 
   /** Runs lines until one has to wait, then writes all replies at once. */
   #pump(): void {
-    if (this.#inPump) return
+    if (this.#inPump || this.#yielded) return
     if (this.#busy && !this.#intake) {
       this.#peek()
       this.#throttle()
@@ -267,6 +307,8 @@ export abstract class Connection {
     this.#inPump = true
     this.now = this.#clock.now()
     const rate = this.lineRate()
+    let ran = 0
+    const before = this.#lines
     this.#crowded = this.socket.writableNeedDrain
     try {
       while (!this.#ending && (!this.#busy || this.#intake)) {
@@ -274,6 +316,7 @@ export abstract class Connection {
         // What is written and not read holds up the rest of the chunk too.
         if (this.#crowded) break
         if (rate > 0 && this.#spent(rate)) break
+        if (ran++ % LOOK === 0 && this.#turnOver()) break
         const line = this.#queued ?? this.#reader.next()
         this.#queued = null
         if (line === null) break
@@ -285,9 +328,26 @@ export abstract class Connection {
       this.#fail(e)
     }
     this.#inPump = false
-    this.lineSince = this.#reader.buffered === 0 ? 0 : this.lineSince || this.now
+    if (this.#lines !== before) this.lineSince = 0
+    this.partial(this.#reader.buffered > 0)
     this.flush()
     this.#throttle()
+    this.#endIfDone()
+  }
+
+  /**
+   * Ends a turn that has lasted too long while lines wait: commands that are done at once never leave the event loop to others,
+   * whether they come one by one or whole pipelines at a time.
+   */
+  #turnOver(): boolean {
+    if (!this.early || performance.now() - this.#turnBegan < TURN_MS) return false
+    this.#yielded = true
+    setImmediate(() => {
+      this.#yielded = false
+      this.#turnBegan = performance.now()
+      this.#pump()
+    })
+    return true
   }
 
   /** Who says more than the rate allows is not read from until the ten seconds are over. */
@@ -317,17 +377,20 @@ export abstract class Connection {
 
   /** A client that pipelines without reading, or faster than commands run, is not read from. */
   #throttle(): void {
-    const waits = this.#busy && !this.#intake && this.#reader.buffered > WAITING
-    const full = this.socket.writableNeedDrain || waits
+    const full = this.socket.writableNeedDrain || this.#overfull()
     if (!full || this.#paused) return
     this.#paused = true
     this.socket.pause()
     void this.drained().then(() => this.#resume())
   }
 
+  #overfull(): boolean {
+    return (this.#yielded || (this.#busy && !this.#intake)) && this.#reader.buffered > WAITING
+  }
+
   #resume(): void {
     if (!this.#paused) return
-    if (this.#busy && !this.#intake && this.#reader.buffered > WAITING) {
+    if (this.#overfull()) {
       const timer = setTimeout(() => this.#resume(), 5)
       timer.unref()
       return

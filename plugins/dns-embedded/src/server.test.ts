@@ -92,6 +92,31 @@ t.test('answers with authority', async t => {
   t.equal(upper.answers?.length, 1)
 })
 
+t.test('who pipelines questions over TCP does not keep others waiting', async t => {
+  const { server } = await started(t)
+  const one = question(flow, 'SRV')
+  const length = Buffer.alloc(2)
+  length.writeUInt16BE(one.length)
+  const each = 2000
+  const socket = connect(server.port, '127.0.0.1')
+  t.teardown(() => socket.destroy())
+  let held = 0
+  let last = () => {}
+  const all = new Promise<void>(resolve => {
+    last = resolve
+  })
+  const size = 2 + (await ask(server.port, one)).length
+  socket.on('data', d => {
+    held += d.length
+    if (held >= each * size) last()
+  })
+  socket.write(Buffer.concat(Array.from({ length: each }, () => Buffer.concat([length, one]))))
+  await new Promise<void>(resolve => socket.once('data', () => resolve()))
+  await ask(server.port, one)
+  t.ok(held < (each * size) / 2, `${held} of ${each * size} bytes came first`)
+  await all
+})
+
 t.test('the apex has SOA, NS and an address', async t => {
   const dns = await started(t)
   const { port } = dns.server

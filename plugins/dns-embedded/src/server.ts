@@ -1,5 +1,6 @@
 import { createSocket, type Socket as UdpSocket } from 'node:dgram'
 import { createServer, isIP, type Server, type Socket } from 'node:net'
+import { setImmediate as breath } from 'node:timers/promises'
 import { FnaError } from '@fnaa/core/plugin'
 import type { HostPort } from './options.js'
 
@@ -90,6 +91,8 @@ export class DnsServer {
         const length = Buffer.alloc(2)
         length.writeUInt16BE(answer.length)
         if (!socket.write(Buffer.concat([length, answer]))) await drained(socket)
+        // Answers are made without waiting for anything: who pipelines questions would be the only one to be answered.
+        else await breath()
       }
     }
   }
