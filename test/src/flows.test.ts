@@ -160,3 +160,17 @@ t.test('a line of a megabyte is one event; a flood of empty lines is refused', a
   r.send(`${'\r\n'.repeat(140_000)}.\r\n`)
   t.match(await r.rest(), /^413 TOOLONG /)
 })
+
+t.test('a private alias is listed to its user; an administrator sees it in GET SUBSCRIPTIONS ALL', async t => {
+  const a = await single(t)
+  const admin = await a.login(t)
+  await a.addUser('alice', 'alice-has-a-password')
+  const alice = await a.login(t, 'alice', 'alice-has-a-password')
+  await admin.ok('CREATE FLOW x.flows.unix.test VISIBILITY public')
+  await alice.ok('SUBSCRIBE x.flows.unix.test LOCAL mine.x.elsewhere.test')
+  const listed = async (who: typeof admin) => (await who.ok('GET FLOWS')).lines
+  t.same(await listed(alice), ['flow=mine.x.elsewhere.test', 'flow=x.flows.unix.test'])
+  t.same(await listed(admin), ['flow=x.flows.unix.test'])
+  t.match(await admin.say('DESCRIBE FLOW mine.x.elsewhere.test'), { kind: 'error' }, 'nor is it shown')
+  t.match((await admin.ok('GET SUBSCRIPTIONS ALL')).lines, [/ local=mine\.x\.elsewhere\.test /])
+})

@@ -1,4 +1,4 @@
-import { shown } from '../names/names.js'
+import { isAlias, shown } from '../names/names.js'
 import { type Handler, item, list, type Words } from './command.js'
 
 /** What the caller may see here. A namespace that is foreign, or not shown, is asked for by its name (hardening H10). */
@@ -16,6 +16,8 @@ export const getFlows: Handler = {
     const fed = new Set(resources.by('Subscription', 'for', me).map(s => s.spec.local))
     const found = resources.list('Flow').filter(f => {
       if (f.deleting !== undefined || !authorizer.mayFlow(cx.subject, 'describe', f)) return false
+      // A private alias is its user's alone: an administrator could not use the name, nor tell two of them apart.
+      if (isAlias(f.name) && f.spec.owner !== me) return false
       if (ns !== undefined && f.spec.namespace !== ns) return false
       if (scope === 'mine') return f.spec.owner === me
       if (scope === 'shared') return authorizer.shared(cx.subject, f)
