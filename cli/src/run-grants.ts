@@ -1,4 +1,4 @@
-import { type Reply, ReplyError } from '@fnaa/client'
+import type { Reply } from '@fnaa/client'
 import { type On, whoMatches } from '@fnaa/protocol'
 import type { Context } from './context.js'
 import { type Given, type Request, requestOf } from './line.js'
@@ -13,20 +13,10 @@ const BY_VISIBILITY: Readonly<Record<string, readonly string[]>> = {
   listed: ['describe'],
 }
 
-/** The reply of a command that may be refused without harm: to look is not what the user asked for. */
-async function look(session: Session, line: string): Promise<Reply | undefined> {
-  try {
-    return await session.command(line)
-  } catch (e) {
-    if (e instanceof ReplyError) return undefined
-    throw e
-  }
-}
-
 /** Owner, namespace and visibility of what a grant is on; grants of the namespace count for its flows. */
 async function standing(session: Session, on: On): Promise<Row | undefined> {
   const noun = on.kind === 'Flow' ? `FLOW ${on.name} FULL` : `NAMESPACE ${on.name}`
-  const reply = await look(session, `DESCRIBE ${noun}`)
+  const reply = await session.look(`DESCRIBE ${noun}`)
   return reply && new Map(rowsOf(reply.lines).flatMap(row => [...row]))
 }
 
@@ -43,7 +33,7 @@ export async function runGetGrants(cx: Context, spec: CommandSpec, words: readon
     const of = await standing(session, on)
     const ns = of?.get('namespace')
     const json = request.options['format'] === 'json' ? ' FORMAT JSON' : ''
-    const more = ns === undefined ? undefined : await look(session, `GET GRANTS ON NAMESPACE ${ns}${json}`)
+    const more = ns === undefined ? undefined : await session.look(`GET GRANTS ON NAMESPACE ${ns}${json}`)
     await printReply(cx, request, more ? joined(reply, more, json !== '') : reply)
     if (ns !== undefined && !more) cx.note(`grants on the namespace ${ns} count here too; they are not shown to you`)
     if (of) cx.note(`owner ${of.get('owner')} and visibility ${of.get('visibility')} count beside grants`)
@@ -68,15 +58,8 @@ export async function runRevoke(cx: Context, spec: CommandSpec, words: readonly 
 
 async function left(cx: Context, session: Session, r: Request): Promise<string[]> {
   const { on, who, rights } = r.args as { on: On; who: string; rights: readonly string[] }
-  const of = await standing(session, on)
-  const ns = on.kind === 'Flow' ? of?.get('namespace') : undefined
-  const places = [`${on.kind} ${on.name}`, ...(ns === undefined ? [] : [`Namespace ${ns}`])]
-  const notes: string[] = []
-  for (const place of places) {
-    const reply = await look(session, `GET GRANTS ON ${place}`)
-    if (!reply) notes.push(`a grant on the ${place.toLowerCase()} may still count: they are not shown to you`)
-    for (const g of rowsOf(reply?.lines ?? [])) notes.push(...byGrant(g, place.toLowerCase(), who, rights, cx))
-  }
+  const { still, unseen, of } = await byGrants(cx, session, { on, who, rights })
+  const notes = [...still, ...unseen]
   const owner = of?.get('owner')
   if (owner !== undefined && whoMatches(who, owner)) notes.push(`${owner} owns ${on.name}, and still may all`)
   const open = rights.filter(right => BY_VISIBILITY[of?.get('visibility') ?? '']?.includes(right))
@@ -89,6 +72,27 @@ async function left(cx: Context, session: Session, r: Request): Promise<string[]
     notes.push(`what is granted on a single flow of ${on.name} still counts there: ${each}`)
   }
   return notes
+}
+
+interface Question {
+  readonly on: On
+  readonly who: string
+  readonly rights: readonly string[]
+}
+
+/** The grants that give `who` any of the rights, on a flow and on its namespace, in words; and what else is known of it. */
+export async function byGrants(cx: Context, session: Session, { on, who, rights }: Question) {
+  const of = await standing(session, on)
+  const ns = on.kind === 'Flow' ? of?.get('namespace') : undefined
+  const places = [`${on.kind} ${on.name}`, ...(ns === undefined ? [] : [`Namespace ${ns}`])]
+  const still: string[] = []
+  const unseen: string[] = []
+  for (const place of places) {
+    const reply = await session.look(`GET GRANTS ON ${place}`)
+    if (!reply) unseen.push(`a grant on the ${place.toLowerCase()} may still count: they are not shown to you`)
+    for (const g of rowsOf(reply?.lines ?? [])) still.push(...byGrant(g, place.toLowerCase(), who, rights, cx))
+  }
+  return { still, unseen, of }
 }
 
 /** A grant that gives the same to `who`, or to some of them. */

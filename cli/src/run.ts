@@ -111,6 +111,10 @@ async function perform(cx: Context, task: Task, program: ReturnType<typeof build
       return (await import('./run-subscribe.js')).runSubscribe(cx, spec, words, given)
     case 'GET GRANTS':
       return (await import('./run-grants.js')).runGetGrants(cx, spec, words, given)
+    case 'REMOVE SUBSCRIBER':
+      return (await import('./run-cut.js')).runRemoveSubscriber(cx, spec, words, given)
+    case 'UPDATE PEER':
+      return (await import('./run-cut.js')).runUpdatePeer(cx, spec, words, given)
     case 'REVOKE':
       return (await import('./run-grants.js')).runRevoke(cx, spec, words, given)
     default:

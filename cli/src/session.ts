@@ -80,6 +80,16 @@ export class Session {
     return expectSuccess(await this.connection.command(line, { ...limits, ...opt }))
   }
 
+  /** The reply of a command that may be refused without harm: to look is not what the user asked for. */
+  async look(line: string): Promise<Reply | undefined> {
+    try {
+      return await this.command(line)
+    } catch (e) {
+      if (e instanceof ReplyError) return undefined
+      throw e
+    }
+  }
+
   async close(): Promise<void> {
     if (this.connection.open) {
       this.#cx.debug.say('Quitting')

@@ -81,8 +81,26 @@ t.test('a subscriber is limited and cut off', async t => {
   t.match(await run('remove', 'subscriber', 'open.flows.unix.test', id as string, '--reason', 'enough'), {
     code: 0,
     stdout: /removed\n$/,
+    stderr:
+      /^test@emiliano\.test had come by visibility, and is barred from open\.flows\.unix\.test until: fnua --config \S+ grant read,subscribe on flow open\.flows\.unix\.test to test@emiliano\.test\n$/,
   })
   t.match(await run('--agent', 'b', 'describe', 'subscription', id as string), {
     stdout: /\nphase=(?:revoked|active|ending)/,
   })
 })
+
+t.test(
+  'who is removed and still has a grant: what takes it away; a peer that has been here is no surprise',
+  async t => {
+    await run('create', 'flow', 'given.flows.unix.test')
+    await run('grant', 'read,subscribe', 'on', 'flow', 'given.flows.unix.test', 'to', '*@emiliano.test')
+    await run('subscribe', 'given.flows.unix.test', '--local', 'given.flows.emiliano.test')
+    const ran = await run('remove', 'subscriber', 'given.flows.unix.test', 'emiliano.test')
+    t.match(ran, {
+      code: 0,
+      stderr:
+        /^test@emiliano\.test still may subscribe, by the grant of read,subscribe to \*@emiliano\.test on flow given\.flows\.unix\.test; to end it: fnua --config \S+ revoke /,
+    })
+    t.match(await run('--agent', 'a', 'update', 'peer', 'emiliano.test', '--blocked', 'no'), { code: 0, stderr: '' })
+  },
+)
