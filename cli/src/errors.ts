@@ -84,6 +84,8 @@ export interface Whereabouts {
   readonly name?: string
   /** The name is of another organisation than the agent's: set, with the namespace of the agent's where it is known. */
   readonly foreign?: { readonly namespace?: string }
+  /** The agent's namespaces, where the name lies in none of them. */
+  readonly namespaces?: readonly string[]
   /** The subscription that a reply names. */
   readonly id?: string
   /** How the agent is chosen on the command line: ` --agent fnaa-unix`. */
@@ -144,7 +146,7 @@ function hintFor(symbol: string | undefined, at: Whereabouts, retryAfter: number
     case 'NOTEMPTY':
       return `fnua${agent} get flows ${at.name ?? ''}`.trim()
     case 'NOTFOUND':
-      return foreignFor(at, agent) ?? listFor(at.verb, agent)
+      return nowhereFor(at, agent) ?? foreignFor(at, agent) ?? listFor(at, agent)
     case 'AMBIGUOUS':
       return `fnua${agent} get subscriptions`
     case 'UNKNOWNCOMMAND':
@@ -171,6 +173,14 @@ function hintFor(symbol: string | undefined, at: Whereabouts, retryAfter: number
   }
 }
 
+/** A name that lies in no namespace of the agent: in one that there is, or in one that is made for it. */
+function nowhereFor(at: Whereabouts, agent: string): string | undefined {
+  if (!at.namespaces || at.name === undefined) return undefined
+  const parent = at.name.slice(at.name.indexOf('.') + 1)
+  const there = at.namespaces.length === 0 ? '' : `a name in ${at.namespaces.join(' or ')}, or `
+  return `${there}fnua${agent} create namespace ${parent}`
+}
+
 /** A stranger's flow is read by way of a local one. */
 function foreignFor(at: Whereabouts, agent: string): string | undefined {
   if (!at.foreign || at.name === undefined) return undefined
@@ -182,7 +192,8 @@ function foreignFor(at: Whereabouts, agent: string): string | undefined {
   return `subscribe first: fnua${agent} subscribe ${at.name}${local}`
 }
 
-function listFor(verb: string | undefined, agent: string): string {
+function listFor({ verb, name }: Whereabouts, agent: string): string {
+  if (verb?.endsWith(' SUBSCRIBER')) return `fnua${agent} get subscribers ${name ?? ''}, or fnua${agent} get flows`
   const noun = /(NAMESPACE|SUBSCRIPTION|PROCESSOR|PEER|BROKER|AGENT|NAMESERVER)$/.exec(verb ?? '')?.[1]?.toLowerCase()
   if (verb === 'UNSUBSCRIBE') return `fnua${agent} get subscriptions`
   if (verb === 'APPROVE' || verb === 'DENY') return `fnua${agent} get requests`

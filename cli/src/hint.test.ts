@@ -21,5 +21,7 @@ t.test('a hint is a command that works as it is typed', async t => {
     'npx fnua --agent x login',
     'what it says itself goes before',
   )
+  const piped = asTyped('fnua --agent x login', { user: 'alice', passwordStdin: true }, at)
+  t.equal(piped, 'npx fnua --user alice --password-stdin --agent x login', 'the password comes as it came')
   t.equal(asTyped('fnua get flows', { agent: 'y' }, { cwd: '/', env: {} }), 'fnua --agent y get flows')
 })

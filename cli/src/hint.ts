@@ -2,7 +2,7 @@ import { type Surroundings, shellWord, typed } from '@fnaa/client'
 import { GLOBALS, type GlobalFlags } from './settings.js'
 
 /** Options of the command line without which the next command would go elsewhere, or would not get in. */
-const KEPT: readonly string[] = ['config', 'nameserver', 'agent', 'user', 'ca', 'tls']
+const KEPT: readonly string[] = ['config', 'nameserver', 'agent', 'user', 'passwordStdin', 'ca', 'tls']
 
 /**
  * The one place where advice becomes a command: in code a hint reads `fnua get flows`; here it gets the way in which fnua
@@ -18,7 +18,7 @@ export function asTyped(hint: string, given: GlobalFlags, at: Surroundings): str
 
 function repeated(given: GlobalFlags, rest: string): string[] {
   return GLOBALS.filter(o => KEPT.includes(o.key) && given[o.key] !== undefined).flatMap(o => {
-    const flag = `--${o.key}`
+    const flag = /--[a-z-]+/.exec(o.flags)?.[0] as string
     if (rest.includes(flag)) return []
     return o.flag ? [flag] : [flag, shellWord(String(given[o.key]))]
   })

@@ -1,4 +1,4 @@
-import type { Reply } from '@fnaa/client'
+import { type Reply, ReplyError } from '@fnaa/client'
 import { decodeValue } from '@fnaa/protocol'
 import type { Context } from './context.js'
 import { toCliError, type Whereabouts } from './errors.js'
@@ -42,11 +42,20 @@ export async function withSession<T>(
   } catch (e) {
     cx.interrupt.throwIfAborted()
     cx.out.closed.throwIfAborted()
-    throw toCliError(e, at)
+    throw toCliError(e, session && liesNowhere(e) ? { ...at, namespaces: await namespacesAt(session) } : at)
   } finally {
     if (cx.out.closed.aborted) session?.connection.destroy()
     await session?.close()
   }
+}
+
+/** A new name lies in no namespace of the agent: those that there are say where it could. */
+const liesNowhere = (e: unknown): boolean =>
+  e instanceof ReplyError && e.reply.symbol === 'NOTFOUND' && e.reply.text.includes('lies in no namespace')
+
+async function namespacesAt(session: Session): Promise<string[]> {
+  const reply = await session.look('GET NAMESPACES').catch(() => undefined)
+  return rowsOf(reply?.lines ?? []).map(firstValue)
 }
 
 /** Runs one command of the table and prints its reply. */
@@ -102,7 +111,7 @@ function plain(line: string): string {
   return equals > 0 && !line.includes(' ') ? `${line.slice(0, equals)}=${decodeValue(line.slice(equals + 1))}` : line
 }
 
-/** `Flow time.flows.unix.ar`. */
+/** `Flow time.flows.unix.test`. */
 function subjectOf(r: Request): string {
   const noun = (r.verb.id.split(' ')[1] ?? '').toLowerCase()
   return `${noun[0]?.toUpperCase()}${noun.slice(1)} ${String(Object.values(r.args)[0])}`

@@ -52,7 +52,7 @@ function namespaceOf(config: ConfigFile, name: string) {
   return config.namespaces.filter(n => isWithin(name, n.name)).sort((a, b) => b.name.length - a.name.length)[0]
 }
 
-/** The agent whose own domain (its name without the host's label) holds the name: fnaa.unix.ar for all of unix.ar. */
+/** The agent whose own domain (its name without the host's label) holds the name: fnaa.unix.test for all of unix.test. */
 function byDomain(config: ConfigFile, name: string): AgentEntry | undefined {
   const domain = (a: AgentEntry) => a.fqdn.slice(a.fqdn.indexOf('.') + 1)
   const found = config.agents

@@ -50,16 +50,16 @@ function config(): string {
   agent: fnaa-unix               # for commands that name no flow
   agents:
     - name: fnaa-unix
-      fqdn: fnaa.unix.ar         # SRV of this name says where it is …
+      fqdn: fnaa.unix.test       # SRV of this name says where it is …
       address: 127.0.0.1:61000   # … unless it stands here
       nameserver: 127.0.0.1:5300 # who is asked about this agent, where it is another
       username: test
       password: test             # or: fnua login
-      prefix: unix.ar-           # before a flow's name, where subscribe gets no --local
+      prefix: unix.test-         # before a flow's name, where subscribe gets no --local
       ca: ca.pem                 # of an agent with a CA of its own
       tls: required              # STARTTLS on loopback too; implicit: TLS from the first byte
   namespaces:
-    - name: flows.unix.ar        # flows in here are this agent's
+    - name: flows.unix.test      # flows in here are this agent's
       agent: fnaa-unix
 
 An agent is chosen by --agent, else by the namespace of the flow (or an agent's own domain that holds it), else it is
@@ -73,7 +73,7 @@ function events(): string {
   --max N, --follow (Ctrl-C ends it with 130)
 
 fnua write FLOW takes one event a line from standard input: a CloudEvent in JSON, other JSON, or text.
-  fnua read a.flows.unix.ar -o json | fnua write b.flows.unix.ar
+  fnua read a.flows.unix.test -o json | fnua write b.flows.unix.test
 `
 }
 

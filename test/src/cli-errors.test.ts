@@ -79,6 +79,16 @@ t.test('5: not found', async t => {
     code: 5,
     stderr: /\(404 NOTFOUND\)\ntry: fnua --config \S+ get flows\n$/,
   })
+  const nowhere =
+    /lies in no namespace .* \(404 NOTFOUND\)\ntry: a name in flows\.unix\.test, or fnua --config \S+ create namespace other\.unix\.test\n$/
+  t.match(await run('create', 'flow', 'a.other.unix.test'), { code: 5, stderr: nowhere })
+  const local = ['subscribe', 'x.flows.unix.test', '--local', 'x.other.unix.test']
+  t.match(await run(...local), { code: 5, stderr: nowhere }, 'LOCAL too')
+  t.match(await run('remove', 'subscriber', 'x.flows.unix.test', 'nobody@unix.test'), {
+    code: 5,
+    stderr:
+      /\(404 NOTFOUND\)\ntry: fnua --config \S+ get subscribers x\.flows\.unix\.test, or fnua --config \S+ get flows\n$/,
+  })
   t.match(await run('unsubscribe', 'nothing.flows.unix.test'), { code: 0 }, 'UNSUBSCRIBE has ended what there is not')
 })
 
@@ -231,4 +241,14 @@ t.test('config errors say file and line', async t => {
   const file = join(directory, 'bad.yml')
   await writeFile(file, 'agents:\n   name: fnaa-unix\n    fqdn: fnaa.unix.ar\n')
   t.match(await fnua(['--config', file, 'whoami']), { code: 2, stderr: /^error: config \S+bad\.yml:\d+:\d+: / })
+})
+
+t.test('a domain that has never been here may be blocked, and that is said', async t => {
+  const ran = await run('update', 'peer', 'emilano.test', '--blocked', 'yes')
+  t.match(ran, {
+    code: 0,
+    stdout: 'peer/emilano.test updated\n',
+    stderr:
+      /^emilano\.test has not been here yet, and has no subscriptions: this holds when it comes\. .* fnua --config \S+ get peers\n$/,
+  })
 })

@@ -20,7 +20,8 @@ t.test('login tries the password, and keeps it for its owner alone', async t => 
   const file = join(home, 'xdg', 'fnua', 'config.yml')
   const at = ['--agent', `127.0.0.1:${agent.port}`, '--user', 'alice']
   const wrong = await fnua([...at, 'login', '--password-stdin'], { env, input: 'wrong\n' })
-  t.match(wrong, { code: 4, stderr: /\(401 AUTHFAILED\)/ })
+  const again = /\(401 AUTHFAILED\)\ntry: fnua --user alice --password-stdin --agent \S+ login\n$/
+  t.match(wrong, { code: 4, stderr: again })
   await t.rejects(stat(file), 'nothing is kept of a password that is wrong')
   const right = await fnua([...at, 'login', '--password-stdin'], { env, input: 'alice-has-a-password\n' })
   t.match(right, { code: 0, stdout: 'alice@unix.test\n', stderr: `kept in ${file}: user, password, address\n` })
