@@ -1,0 +1,200 @@
+import { type Call, type Dial, FnaError, isFna } from '@fnaa/core/plugin'
+import { type MetadataAnswer, metadata, type Node, type PartitionInfo, type TopicInfo } from './apis/metadata.js'
+import { type CoordinatorType, findCoordinator } from './apis/offsets.js'
+import { Connection } from './connection.js'
+import { expectOk, KafkaError } from './errors.js'
+import type { Sasl } from './sasl.js'
+
+export interface ClusterOptions {
+  /** `host:port`, to begin with. */
+  readonly servers: readonly string[]
+  readonly dial: Dial
+  /** Absent: no TLS. `ca` is PEM. `servername` for brokers whose certificate names none of their own hosts. */
+  readonly tls?: { readonly servername?: string; readonly ca?: string } | undefined
+  readonly sasl?: Sasl | undefined
+  readonly clientId?: string
+  readonly timeoutMs?: number
+}
+
+/** A fetch that waits holds up what is behind it: each purpose has connections of its own. */
+export type Purpose = 'fetch' | 'produce' | 'control'
+
+const CONNECT_MS = 10_000
+const BACKOFF_MS = [50, 100, 200, 400, 800, 1000] as const
+
+/** The brokers of one cluster: who leads what, and a connection to each for each purpose. */
+export class Cluster {
+  readonly #opt: ClusterOptions
+  readonly #connections = new Map<string, Promise<Connection>>()
+  readonly #nodes = new Map<number, Node>()
+  readonly #topics = new Map<string, TopicInfo>()
+  readonly #closed = new AbortController()
+
+  constructor(opt: ClusterOptions) {
+    if (opt.servers.length === 0) throw new FnaError('FNA_ERR_INVALID', 'an endpoint of Kafka has a server at least')
+    this.#opt = opt
+  }
+
+  /** Aborts when the cluster is closed. */
+  get signal(): AbortSignal {
+    return this.#closed.signal
+  }
+
+  close(): void {
+    this.#closed.abort()
+    for (const connection of this.#connections.values()) connection.then(c => c.destroy()).catch(() => undefined)
+    this.#connections.clear()
+  }
+
+  /** Asks any broker; what it says is remembered. @throws FNA_ERR_UNAVAILABLE, FNA_ERR_DENIED … */
+  async metadata(topics: readonly string[] | null, c: Call): Promise<MetadataAnswer> {
+    const connection = await this.any(c)
+    const answer = await connection.request(metadata, { topics })
+    for (const node of answer.nodes) this.#nodes.set(node.id, node)
+    for (const topic of answer.topics) {
+      if (topic.error === 0) this.#topics.set(topic.name, topic)
+      else this.#topics.delete(topic.name)
+    }
+    return answer
+  }
+
+  /**
+   * What is known of a topic.
+   * @param fresh ask, even where something is remembered
+   * @throws FNA_ERR_NOTFOUND, FNA_ERR_DENIED
+   */
+  async topic(name: string, c: Call, fresh = false): Promise<TopicInfo> {
+    const known = this.#topics.get(name)
+    if (known && !fresh) return known
+    const answer = await this.metadata([name], c)
+    const found = answer.topics.find(t => t.name === name)
+    if (!found) throw new KafkaError(3, `topic ${name}`)
+    expectOk(found.error, `topic ${name}`)
+    return found
+  }
+
+  /** Forgets who leads it: what was remembered has proved wrong. */
+  forget(topic: string): void {
+    this.#topics.delete(topic)
+  }
+
+  async partition(topic: string, partition: number, c: Call): Promise<PartitionInfo> {
+    const found = (await this.topic(topic, c)).partitions.find(p => p.partition === partition)
+    if (!found) throw new KafkaError(3, `partition ${partition} of topic ${topic}`)
+    return found
+  }
+
+  /** A connection to the broker that leads a partition. @throws KafkaError LEADER_NOT_AVAILABLE */
+  async leader(topic: string, partition: number, purpose: Purpose, c: Call): Promise<Connection> {
+    const { leader } = await this.partition(topic, partition, c)
+    if (leader < 0) throw new KafkaError(5, `partition ${partition} of topic ${topic}`)
+    return this.node(leader, purpose, c)
+  }
+
+  async coordinator(key: string, type: CoordinatorType, c: Call): Promise<Connection> {
+    const connection = await this.any(c)
+    const found = await connection.request(findCoordinator, { key, type })
+    expectOk(found.error, `the coordinator of ${type} ${key}`, found.message)
+    this.#nodes.set(found.node.id, found.node)
+    return this.node(found.node.id, 'control', c)
+  }
+
+  /** A connection to a broker by its id, made when it is first asked for. */
+  async node(id: number, purpose: Purpose, c: Call): Promise<Connection> {
+    let node = this.#nodes.get(id)
+    if (!node) {
+      await this.metadata([], c)
+      node = this.#nodes.get(id)
+    }
+    if (!node) throw new KafkaError(8, `broker ${id}`)
+    return this.#connect(`${node.host}:${node.port}`, purpose, c)
+  }
+
+  /** A connection to whichever answers first of those that are known, open ones before others. */
+  async any(c: Call): Promise<Connection> {
+    const known = [...this.#nodes.values()].map(n => `${n.host}:${n.port}`)
+    const servers = [
+      ...new Set([...known.filter(at => this.#connections.has(`control ${at}`)), ...this.#opt.servers, ...known]),
+    ]
+    const failures: string[] = []
+    let last: unknown
+    for (const at of servers) {
+      if (c.signal.aborted || this.signal.aborted) throw new FnaError('FNA_ERR_CLOSED', 'called off')
+      try {
+        return await this.#connect(at, 'control', c)
+      } catch (e) {
+        // A login that one refuses is refused by all, and may lock the user out.
+        if (isFna(e) && e.code !== 'FNA_ERR_UNAVAILABLE') throw e
+        last = e
+        failures.push((e as Error).message)
+      }
+    }
+    if (failures.length === 1) throw last
+    throw new FnaError('FNA_ERR_UNAVAILABLE', `no broker of the cluster answers: ${failures.join('; ')}`, {
+      cause: last,
+    })
+  }
+
+  /**
+   * Asks again, with pauses that grow to a second, while `work` fails for reasons that pass.
+   * @param ms milliseconds in all
+   * @throws what `work` threw last
+   */
+  async retry<T>(work: () => Promise<T>, c: Call, ms = 30_000): Promise<T> {
+    const end = performance.now() + ms
+    for (let tries = 0; ; tries++) {
+      try {
+        return await work()
+      } catch (e) {
+        if (!passes(e) || c.signal.aborted || this.signal.aborted || performance.now() >= end) throw e
+        await pause(BACKOFF_MS[Math.min(tries, BACKOFF_MS.length - 1)]!, AbortSignal.any([c.signal, this.signal]))
+      }
+    }
+  }
+
+  #connect(at: string, purpose: Purpose, c: Call): Promise<Connection> {
+    if (this.signal.aborted) return Promise.reject(new FnaError('FNA_ERR_CLOSED', 'the cluster is closed'))
+    const key = `${purpose} ${at}`
+    const known = this.#connections.get(key)
+    if (known) return known.then(k => (k.closed ? this.#open(key, at, c) : k))
+    return this.#open(key, at, c)
+  }
+
+  #open(key: string, at: string, _c: Call): Promise<Connection> {
+    const { tls } = this.#opt
+    const colon = at.lastIndexOf(':')
+    const host = at.slice(0, colon).replace(/^\[|\]$/g, '')
+    const target = {
+      host,
+      port: Number(at.slice(colon + 1)),
+      ...(tls ? { tls: { servername: tls.servername ?? host, ...(tls.ca === undefined ? {} : { ca: tls.ca }) } } : {}),
+    }
+    // Shared by whoever asks meanwhile: no one of them may call it off.
+    const signal = AbortSignal.any([this.signal, AbortSignal.timeout(CONNECT_MS)])
+    const opening = Connection.open(target, this.#opt, { signal })
+    this.#connections.set(key, opening)
+    opening.catch(() => {
+      if (this.#connections.get(key) === opening) this.#connections.delete(key)
+    })
+    return opening
+  }
+}
+
+/** May the same succeed later? */
+export function passes(e: unknown): boolean {
+  if (e instanceof KafkaError) return e.retry
+  return isFna(e, 'FNA_ERR_UNAVAILABLE')
+}
+
+function pause(ms: number, signal: AbortSignal): Promise<void> {
+  return new Promise(resolve => {
+    if (signal.aborted) return resolve()
+    const timer = setTimeout(done, ms)
+    function done() {
+      clearTimeout(timer)
+      signal.removeEventListener('abort', done)
+      resolve()
+    }
+    signal.addEventListener('abort', done)
+  })
+}
