@@ -1,14 +1,15 @@
-import { randomInt } from 'node:crypto'
-import { createSocket } from 'node:dgram'
 import { once } from 'node:events'
 import { mkdtemp, rm } from 'node:fs/promises'
-import { connect, createServer, type Server } from 'node:net'
+import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { anonymous, FnapConnection, plain, type Reply } from '@fnaa/client'
 import { Agent, type AuthService, type Clock, type Config, loadConfig, validate } from '@fnaa/core'
 import { formatCommand } from '@fnaa/protocol'
+import { freePort } from '@fnaa/services'
+
+export { freePort }
 
 export const CONFIG = fileURLToPath(new URL('../../../fnaad.config.ts', import.meta.url))
 export const USER = 'test'
@@ -19,32 +20,6 @@ export const PASSWORD = 'test'
 /** What a test needs to clean up after itself: tap's `t` has it. */
 export interface Teardown {
   teardown(fn: () => unknown): void
-}
-
-/** The kernel gives ports from 32768 on to whoever connects: what is to be free a second later lies below them. */
-const PORTS = { first: 20_000, count: 12_000 }
-
-/** A port that nobody has now, neither of TCP nor of UDP. */
-export async function freePort(): Promise<number> {
-  for (;;) {
-    const port = PORTS.first + randomInt(PORTS.count)
-    if ((await free(createServer(), port)) && (await freeUdp(port))) return port
-  }
-}
-
-function free(server: Server, port: number): Promise<boolean> {
-  return new Promise(resolve => {
-    server.once('error', () => resolve(false))
-    server.listen(port, '127.0.0.1', () => server.close(() => resolve(true)))
-  })
-}
-
-function freeUdp(port: number): Promise<boolean> {
-  const socket = createSocket('udp4')
-  return new Promise(resolve => {
-    socket.once('error', () => socket.close(() => resolve(false)))
-    socket.bind(port, '127.0.0.1', () => socket.close(() => resolve(true)))
-  })
 }
 
 export interface Where {

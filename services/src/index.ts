@@ -1,0 +1,5 @@
+export { Kafka, type KafkaOptions, startKafka, type User } from './kafka.js'
+export { installKafka, type KafkaVersion, unavailable } from './kafka-install.js'
+export type { KafkaNode } from './kafka-node.js'
+export type { Ran } from './kafka-tools.js'
+export { freePort, freePorts } from './ports.js'

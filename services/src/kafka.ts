@@ -1,0 +1,141 @@
+import { randomBytes } from 'node:crypto'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { certificates } from './certificates.js'
+import { installKafka, type KafkaVersion, LATEST } from './kafka-install.js'
+import { type Cluster, KafkaNode, lines } from './kafka-node.js'
+import { asks, type Ran, runTool } from './kafka-tools.js'
+import { freePorts } from './ports.js'
+
+export interface KafkaOptions {
+  readonly version?: KafkaVersion
+  /** Each is broker and controller. */
+  readonly nodes?: 1 | 3
+  /** Also a listener for SASL_SSL with SCRAM, and ACLs that hold there. */
+  readonly secure?: boolean
+  /** Settings of server.properties, beside or instead of ours. */
+  readonly settings?: Readonly<Record<string, string | number>>
+  /** Gets each line that the brokers write. */
+  readonly log?: (line: string) => void
+}
+export interface User {
+  readonly username: string
+  readonly password: string
+}
+/** A cluster on loopback. It ends with this process, whatever ends that. */
+export class Kafka {
+  /** `host:port`, without TLS or passwords; who comes here may everything. */
+  readonly servers: readonly string[]
+  /** The same nodes by SASL_SSL; empty unless `secure`. */
+  readonly secureServers: readonly string[]
+  /** PEM, for clients of the secure listener; empty unless `secure`. */
+  readonly ca: string
+  /** The super user of the secure listener. */
+  readonly admin: User | null
+  /** A folder for the test's own files (clients' properties, say), removed by `stop`. */
+  readonly directory: string
+  readonly #cluster: Cluster
+  readonly #nodes: readonly KafkaNode[]
+
+  constructor(cluster: Cluster, ca: string) {
+    this.#cluster = cluster
+    this.directory = cluster.directory
+    this.ca = ca
+    this.admin = cluster.secure
+    this.servers = cluster.ports.map(p => `127.0.0.1:${p.plain}`)
+    this.secureServers = cluster.secure ? cluster.ports.map(p => `127.0.0.1:${p.secure}`) : []
+    this.#nodes = cluster.ports.map((_, i) => new KafkaNode(cluster, i + 1))
+  }
+
+  /** @param i from 1 */
+  node(i: number): KafkaNode {
+    const node = this.#nodes[i - 1]
+    if (!node) throw new RangeError(`there is no node ${i} of ${this.#nodes.length}`)
+    return node
+  }
+
+  /** @throws Error with the node's log */
+  async start(): Promise<this> {
+    try {
+      await Promise.all(this.#nodes.map(node => node.format()))
+      await Promise.all(this.#nodes.map(node => node.start()))
+      return this
+    } catch (e) {
+      await this.stop()
+      throw e
+    }
+  }
+
+  /**
+   * Runs one of Kafka's programs, a second or two each: its script's name, or a class. `--bootstrap-server` with the plain
+   * listener is added to a `kafka-` tool that was given none.
+   * @param opt.input its standard input
+   * @param opt.signal ends it; what it has written so far is the answer
+   * @throws RangeError for a name that is neither
+   */
+  async tool(
+    name: string,
+    args: readonly string[],
+    opt: { readonly input?: string; readonly signal?: AbortSignal } = {},
+  ): Promise<Ran> {
+    return runTool(
+      this.#cluster,
+      name,
+      asks(name, args) ? ['--bootstrap-server', this.servers.join(','), ...args] : args,
+      opt,
+    )
+  }
+
+  /** The path of a properties file by which tools come in at the secure listener as `user`: `--command-config`. */
+  async propertiesOf(user: User): Promise<string> {
+    const file = join(this.directory, `${user.username}.properties`)
+    const login = `username="${user.username}" password="${user.password}"`
+    await writeFile(
+      file,
+      lines({
+        'security.protocol': 'SASL_SSL',
+        'sasl.mechanism': 'SCRAM-SHA-256',
+        'sasl.jaas.config': `org.apache.kafka.common.security.scram.ScramLoginModule required ${login};`,
+        'ssl.truststore.type': 'PEM',
+        'ssl.truststore.location': join(this.directory, 'ca.pem'),
+      }),
+      { mode: 0o600 },
+    )
+    return file
+  }
+
+  /** Ends every node at once and removes its data. Idempotent. */
+  async stop(): Promise<void> {
+    await Promise.all(this.#nodes.map(node => node.kill()))
+    await rm(this.directory, { recursive: true, force: true, maxRetries: 3 })
+  }
+}
+
+/**
+ * Kafka on free ports of loopback: `const kafka = await startKafka()`, and `t.teardown(() => kafka.stop())`.
+ * Three to six seconds; the first time on a machine it is downloaded before.
+ * @throws Error where it cannot be installed or does not start
+ */
+export async function startKafka(opt: KafkaOptions = {}): Promise<Kafka> {
+  const { version = LATEST, nodes = 1, secure = false, settings = {}, log } = opt
+  const jars = installKafka(version)
+  const directory = await mkdtemp(join(tmpdir(), 'fnaad-kafka-'))
+  const free = await freePorts(nodes * 3)
+  const ports = Array.from({ length: nodes }, (_, i) => ({
+    plain: free[i * 3]!,
+    controller: free[i * 3 + 1]!,
+    secure: free[i * 3 + 2]!,
+  }))
+  let ca = ''
+  if (secure) {
+    const made = certificates()
+    ca = made.ca
+    await writeFile(join(directory, 'ca.pem'), ca)
+    await writeFile(join(directory, 'server.pem'), made.server, { mode: 0o600 })
+  }
+  const admin = secure ? { username: 'admin', password: randomBytes(12).toString('hex') } : null
+  // Kafka's cluster id is a UUID in base64url.
+  const id = randomBytes(16).toString('base64url').replace(/^-/, 'a')
+  return new Kafka({ version, directory, jars, id, ports, secure: admin, settings, ...(log && { log }) }, ca).start()
+}

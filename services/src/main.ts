@@ -1,0 +1,60 @@
+import { join } from 'node:path'
+import { parseArgs } from 'node:util'
+import { startKafka } from './kafka.js'
+import type { KafkaVersion } from './kafka-install.js'
+
+const USAGE = 'usage: npm run service -- kafka [--nodes 1|3] [--secure] [--version 4.3.1|3.9.1] [--verbose]\n'
+
+/**
+ * A service for a person: starts it, prints where it is, one `name=value` a line, and waits for Ctrl-C.
+ * @returns the exit code
+ */
+export async function main(args: string[]): Promise<number> {
+  const opt = read(args)
+  if (!opt) {
+    process.stderr.write(USAGE)
+    return 2
+  }
+  const kafka = await startKafka(opt)
+  const say = (name: string, value: string) => process.stdout.write(`${name}=${value}\n`)
+  say('servers', kafka.servers.join(','))
+  if (kafka.admin) {
+    say('secureServers', kafka.secureServers.join(','))
+    const ca = join(kafka.directory, 'ca.pem')
+    say('ca', ca)
+    say('username', kafka.admin.username)
+    say('password', kafka.admin.password)
+    say('properties', await kafka.propertiesOf(kafka.admin))
+  }
+  await new Promise<void>(resolve => {
+    for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(signal, () => resolve())
+  })
+  await kafka.stop()
+  return 0
+}
+
+function read(args: string[]) {
+  try {
+    const { values, positionals } = parseArgs({
+      args,
+      allowPositionals: true,
+      options: {
+        nodes: { type: 'string', default: '1' },
+        secure: { type: 'boolean', default: false },
+        version: { type: 'string', default: '4.3.1' },
+        verbose: { type: 'boolean', default: false },
+      },
+    })
+    const { nodes, version, secure, verbose } = values
+    if (positionals.join() !== 'kafka' || !['1', '3'].includes(nodes) || !['4.3.1', '3.9.1'].includes(version))
+      return null
+    return {
+      nodes: Number(nodes) as 1 | 3,
+      version: version as KafkaVersion,
+      secure,
+      ...(verbose && { log: (line: string) => void process.stderr.write(`${line}\n`) }),
+    }
+  } catch {
+    return null
+  }
+}
