@@ -3,6 +3,8 @@ import { byTopic } from './produce.js'
 
 export interface FetchPart {
   readonly topic: string
+  /** Hexadecimal; asked for from version 13 on, where a topic that was made anew is another one. */
+  readonly id: string | null
   readonly partition: number
   readonly offset: number
   /** -1: not known. A broker that is behind it, or ahead of it, says so. */
@@ -19,9 +21,9 @@ export interface FetchRequest {
   /** 0 with epoch -1: no session (KIP-227). */
   readonly session: { readonly id: number; readonly epoch: number }
   readonly parts: readonly FetchPart[]
-  readonly forget: readonly { readonly topic: string; readonly partition: number }[]
 }
 export interface FetchedPart {
+  /** The name, or from version 13 on the id. */
   readonly topic: string
   readonly partition: number
   readonly error: number
@@ -44,30 +46,33 @@ export interface FetchAnswer {
 export const fetch = api<FetchRequest, FetchAnswer>({
   key: 1,
   name: 'Fetch',
-  versions: [11, 11],
-  encode(w, q) {
+  versions: [11, 13],
+  flexible: 12,
+  encode(w, q, v) {
     w.int32(-1).int32(q.waitMs).int32(q.minBytes).int32(q.maxBytes)
     w.int8(q.committed ? 1 : 0)
     w.int32(q.session.id).int32(q.session.epoch)
     w.array([...byTopic(q.parts)], ([topic, parts]) => {
-      w.string(topic)
+      if (v >= 13) w.uuid(Buffer.from(parts[0]!.id ?? '', 'hex'))
+      else w.string(topic)
       w.array(parts, p => {
-        w.int32(p.partition).int32(p.leaderEpoch).int64(BigInt(p.offset)).int64(-1n).int32(p.maxBytes)
-      })
+        w.int32(p.partition).int32(p.leaderEpoch).int64(BigInt(p.offset))
+        if (v >= 12) w.int32(-1)
+        w.int64(-1n).int32(p.maxBytes).end()
+      }).end()
     })
-    w.array([...byTopic(q.forget)], ([topic, parts]) => {
-      w.string(topic)
-      w.array(parts, p => w.int32(p.partition))
-    })
-    w.string('')
+    // Nothing to forget: that is for sessions.
+    w.array([], () => {})
+      .string('')
+      .end()
   },
-  decode(r) {
+  decode(r, v) {
     const throttleMs = r.int32()
     const error = r.int16()
     const session = r.int32()
     const parts = r.array(() => {
-      const topic = r.string() ?? ''
-      return r.array(() => {
+      const topic = v >= 13 ? r.uuid().toString('hex') : (r.string() ?? '')
+      const of = r.array(() => {
         const head = {
           topic,
           partition: r.int32(),
@@ -75,11 +80,19 @@ export const fetch = api<FetchRequest, FetchAnswer>({
           highWatermark: r.long(),
           lastStable: r.long(),
           logStart: r.long(),
-          aborted: r.array(() => ({ producerId: r.int64(), firstOffset: r.long() })),
+          aborted: r.array(() => {
+            const one = { producerId: r.int64(), firstOffset: r.long() }
+            r.end()
+            return one
+          }),
         }
         r.int32()
-        return { ...head, records: r.bytes() }
+        const records = r.bytes()
+        r.end()
+        return { ...head, records }
       })
+      r.end()
+      return of
     })
     return { throttleMs, error, session, parts: parts.flat() }
   },

@@ -3,8 +3,8 @@ import { api } from '../api.js'
 export interface ProducePart {
   readonly topic: string
   readonly partition: number
-  /** One record batch of version 2: a broker takes no more than one for a partition in one request. */
-  readonly batch: Uint8Array
+  /** One record batch of version 2, in pieces: a broker takes no more than one for a partition in one request. */
+  readonly batch: readonly Uint8Array[]
 }
 export interface ProduceRequest {
   readonly transactionalId: string | null
@@ -32,7 +32,7 @@ export const produce = api<ProduceRequest, ProduceAnswer>({
     w.string(q.transactionalId).int16(-1).int32(q.timeoutMs)
     w.array([...byTopic(q.parts)], ([topic, parts]) => {
       w.string(topic)
-      w.array(parts, p => w.int32(p.partition).records([p.batch]))
+      w.array(parts, p => w.int32(p.partition).records(p.batch))
     })
   },
   decode(r, v) {

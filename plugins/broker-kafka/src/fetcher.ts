@@ -1,0 +1,107 @@
+import type { Call } from '@fnaa/core/plugin'
+import { type FetchAnswer, type FetchedPart, fetch, type PartitionInfo } from '@fnaa/kafka-wire'
+import type { Offsets } from './places.js'
+import type { Topic } from './topic.js'
+
+/** Milliseconds that a broker waits for events. */
+const WAIT_MS = 500
+/** Bytes of one answer, and of one partition in it; a single batch may be longer. */
+const MOST = 8 << 20
+const MOST_OF_PARTITION = 4 << 20
+const PAUSE_MS = [20, 50, 100, 250, 500, 1000] as const
+
+/** What came of one fetch: parts, or why there are none. */
+export type Fetched = { readonly parts: readonly FetchedPart[] } | { readonly error: unknown }
+
+/**
+ * Fetches of one topic, at most one under way for each broker that leads a part of it. The next one of a broker is asked for when
+ * `arm` is called: nobody who does not take is sent more than one answer.
+ */
+export class Fetcher {
+  readonly #at: Topic
+  readonly #offsets: Offsets
+  readonly #under = new Map<number, Promise<{ leader: number; fetched: Fetched }>>()
+  #failures = 0
+
+  /** @param offsets where each partition goes on, kept up to date by whoever takes */
+  constructor(at: Topic, offsets: Offsets) {
+    this.#at = at
+    this.#offsets = offsets
+  }
+
+  /** Asks every broker that is not being asked. */
+  async arm(c: Call): Promise<void> {
+    const leaders = new Map<number, PartitionInfo[]>()
+    try {
+      const { partitions } = await this.#at.cluster.topic(this.#at.topic, c)
+      for (const p of partitions) {
+        if (!this.#offsets.has(p.partition)) continue
+        const of = leaders.get(p.leader)
+        if (of) of.push(p)
+        else leaders.set(p.leader, [p])
+      }
+    } catch (error) {
+      if (this.#under.size === 0) this.#start(-1, this.#failed(error, c))
+      return
+    }
+    for (const [leader, parts] of leaders)
+      if (!this.#under.has(leader)) this.#start(leader, this.#fetch(leader, parts, c))
+  }
+
+  /** The next answer of any broker. */
+  async next(): Promise<Fetched> {
+    const { leader, fetched } = await Promise.race(this.#under.values())
+    this.#under.delete(leader)
+    if ('parts' in fetched) this.#failures = 0
+    return fetched
+  }
+
+  #start(leader: number, work: Promise<Fetched>): void {
+    this.#under.set(
+      leader,
+      work.then(fetched => ({ leader, fetched })),
+    )
+  }
+
+  async #fetch(leader: number, of: readonly PartitionInfo[], c: Call): Promise<Fetched> {
+    const { cluster, topic } = this.#at
+    try {
+      const { id } = await cluster.topic(topic, c)
+      const connection = await cluster.leader(topic, of[0]!.partition, 'fetch', c)
+      const parts = of.map(p => ({
+        topic,
+        id,
+        partition: p.partition,
+        offset: this.#offsets.get(p.partition)!,
+        leaderEpoch: p.leaderEpoch,
+        maxBytes: MOST_OF_PARTITION,
+      }))
+      const session = { id: 0, epoch: -1 }
+      const request = { waitMs: WAIT_MS, minBytes: 1, maxBytes: MOST, committed: true, session, parts }
+      const answer: FetchAnswer = await connection.request(fetch, request, WAIT_MS)
+      return { parts: answer.parts }
+    } catch (error) {
+      return this.#failed(error, c, leader)
+    }
+  }
+
+  /** After a failure the brokers are asked who leads, but not at once again and again. */
+  async #failed(error: unknown, c: Call, _leader?: number): Promise<Fetched> {
+    this.#at.cluster.forget(this.#at.topic)
+    await wait(PAUSE_MS[Math.min(this.#failures++, PAUSE_MS.length - 1)]!, c.signal)
+    return { error }
+  }
+}
+
+export function wait(ms: number, signal: AbortSignal): Promise<void> {
+  return new Promise(resolve => {
+    const done = () => {
+      clearTimeout(timer)
+      signal.removeEventListener('abort', done)
+      resolve()
+    }
+    const timer = setTimeout(done, ms)
+    signal.addEventListener('abort', done)
+    if (signal.aborted) done()
+  })
+}

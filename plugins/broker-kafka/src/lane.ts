@@ -1,0 +1,213 @@
+import { type Call, FnaError } from '@fnaa/core/plugin'
+import {
+  type Connection,
+  KafkaError,
+  kafkaCode,
+  mergeable,
+  mergeBatches,
+  type ProducedPart,
+  passes,
+  produce,
+  stamped,
+} from '@fnaa/kafka-wire'
+import { readBatchHeader } from '@fnaa/protocol'
+import { wait } from './fetcher.js'
+import { isFenced, type Writer } from './producer.js'
+import type { Topic } from './topic.js'
+
+/** Requests of an idempotent producer that a broker remembers: more could not be told from duplicates. */
+const IN_FLIGHT = 5
+const REQUEST_MS = 10_000
+/** Milliseconds that a batch is tried for. */
+const PATIENCE_MS = 30_000
+/** Batches below this are put together with those that wait behind them, up to that. */
+const SMALL = 16_384
+const MERGED = 262_144
+/** DUPLICATE_SEQUENCE_NUMBER */
+const DUPLICATE = 46
+const PAUSE_MS = [20, 50, 100, 250, 500, 1000] as const
+
+interface Written {
+  readonly resolve: (cursor: string) => void
+  readonly reject: (e: unknown) => void
+  /** Events of it. */
+  readonly count: number
+}
+interface Item {
+  readonly bytes: Uint8Array
+  readonly count: number
+  readonly since: number
+  readonly writes: readonly Written[]
+  /** -1: has never been sent. */
+  sequence: number
+}
+
+interface Trouble {
+  readonly error: unknown
+  /** The item that a broker refused; none where the connection failed. */
+  readonly item?: Item
+}
+
+/** What is written to one partition: in order, several requests under way, each batch once. */
+export class Lane {
+  readonly #at: Topic
+  readonly #partition: number
+  readonly #writer: Writer
+  readonly #signal: AbortSignal
+  readonly #counts: { merged: number }
+  #waiting: Item[] = []
+  /** Sent and not acknowledged, in order; those that have failed already are among them. */
+  #sent: Item[] = []
+  #flying = 0
+  #sequence = 0
+  #running = false
+  #trouble: Trouble | null = null
+  #failure: unknown
+  #failures = 0
+  #wake: (() => void) | null = null
+
+  constructor(at: Topic, partition: number, writer: Writer, signal: AbortSignal, counts: { merged: number }) {
+    this.#at = at
+    this.#partition = partition
+    this.#writer = writer
+    this.#signal = signal
+    this.#counts = counts
+  }
+
+  /** Resolves with the offset behind the batch when all in-sync replicas have it. */
+  write(bytes: Uint8Array): Promise<string> {
+    if (this.#failure !== undefined) return Promise.reject(this.#failure)
+    return new Promise((resolve, reject) => {
+      const { count } = readBatchHeader(bytes)
+      const writes = [{ resolve, reject, count }]
+      this.#waiting.push({ bytes, count, since: performance.now(), writes, sequence: -1 })
+      if (this.#running) this.#stir()
+      else void this.#run()
+    })
+  }
+
+  /** Fails whatever waits, and all that comes. */
+  fail(e: unknown): void {
+    this.#failure ??= e
+    for (const item of [...this.#sent, ...this.#waiting]) for (const w of item.writes) w.reject(this.#failure)
+    this.#sent = []
+    this.#waiting = []
+    this.#stir()
+  }
+
+  async #run(): Promise<void> {
+    this.#running = true
+    const c: Call = { signal: this.#signal }
+    // Writes of the same moment are all there when the first is sent.
+    await Promise.resolve()
+    while (this.#failure === undefined && this.#waiting.length + this.#sent.length > 0) {
+      if (this.#trouble !== null && this.#flying === 0) {
+        await this.#recover(this.#trouble)
+      } else if (this.#trouble !== null || this.#waiting.length === 0 || this.#flying >= IN_FLIGHT) {
+        await new Promise<void>(resolve => {
+          this.#wake = resolve
+        })
+      } else {
+        try {
+          this.#send(await this.#at.cluster.leader(this.#at.topic, this.#partition, 'produce', c))
+        } catch (error) {
+          this.#trouble ??= { error }
+        }
+      }
+    }
+    this.#running = false
+  }
+
+  #stir(): void {
+    const wake = this.#wake
+    this.#wake = null
+    wake?.()
+  }
+
+  #send(connection: Connection): void {
+    if (this.#trouble !== null || this.#waiting.length === 0) return
+    const item = this.#next()
+    if (item.sequence < 0) {
+      item.sequence = this.#sequence
+      this.#sequence = (this.#sequence + item.count) % 0x80000000
+    }
+    const { id: producerId, epoch: producerEpoch } = this.#writer.producer
+    const batch = stamped(item.bytes, { producerId, producerEpoch, sequence: item.sequence, transactional: false })
+    const parts = [{ topic: this.#at.topic, partition: this.#partition, batch }]
+    this.#sent.push(item)
+    this.#flying++
+    connection
+      .request(produce, { transactionalId: null, timeoutMs: REQUEST_MS, parts }, REQUEST_MS)
+      .then(answer => this.#answered(item, answer.parts[0]!))
+      .catch(error => {
+        this.#trouble ??= { error }
+      })
+      .finally(() => {
+        this.#flying--
+        this.#stir()
+      })
+  }
+
+  #answered(item: Item, part: ProducedPart): void {
+    // A duplicate was written before, at an offset that the broker does not remember any more.
+    if (part.error !== 0 && part.error !== DUPLICATE) {
+      const error = new KafkaError(part.error, `partition ${this.#partition} of topic ${this.#at.topic}`)
+      this.#trouble ??= { error, item }
+      return
+    }
+    this.#failures = 0
+    this.#sent.splice(this.#sent.indexOf(item), 1)
+    let end = part.baseOffset
+    for (const w of item.writes) {
+      end += w.count
+      w.resolve(String(end))
+    }
+  }
+
+  /** What waits at the front; small batches together. */
+  #next(): Item {
+    const first = this.#waiting.shift()!
+    if (!isSmall(first)) return first
+    const group = [first]
+    let size = first.bytes.length
+    for (let next = this.#waiting[0]; next && isSmall(next); next = this.#waiting[0]) {
+      size += next.bytes.length
+      if (size > MERGED) break
+      group.push(this.#waiting.shift()!)
+    }
+    if (group.length === 1) return first
+    this.#counts.merged += group.length
+    return {
+      bytes: mergeBatches(group.map(i => i.bytes)),
+      count: group.reduce((n, i) => n + i.count, 0),
+      since: first.since,
+      writes: group.flatMap(i => i.writes),
+      sequence: -1,
+    }
+  }
+
+  /** Nothing is under way any more: what is not acknowledged goes out again, in order, with the numbers that it had. */
+  async #recover({ error, item }: Trouble): Promise<void> {
+    this.#trouble = null
+    this.#waiting = [...this.#sent, ...this.#waiting]
+    this.#sent = []
+    if (isFenced(error))
+      return this.fail(new FnaError('FNA_ERR_FENCED', 'another writer has taken over', { cause: error }))
+    const again = passes(error) || kafkaCode(error) === 'OUT_OF_ORDER_SEQUENCE_NUMBER'
+    if (!again && item !== undefined && item === this.#waiting[0]) return this.#refuse(error)
+    const late = performance.now() - (this.#waiting[0]?.since ?? 0) > PATIENCE_MS
+    if (!again || late || this.#signal.aborted) return this.fail(error)
+    this.#at.cluster.forget(this.#at.topic)
+    await wait(PAUSE_MS[Math.min(this.#failures++, PAUSE_MS.length - 1)]!, this.#signal)
+  }
+
+  /** The broker will never take the first: nothing of what stands behind it has been taken either, and gets new numbers. */
+  #refuse(error: unknown): void {
+    const refused = this.#waiting.shift()!
+    this.#sequence = refused.sequence
+    for (const i of this.#waiting) i.sequence = -1
+    for (const w of refused.writes) w.reject(error)
+  }
+}
+
+const isSmall = (i: Item): boolean => i.sequence < 0 && i.bytes.length < SMALL && mergeable(i.bytes)

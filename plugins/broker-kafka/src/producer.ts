@@ -1,0 +1,98 @@
+import { type Call, isFna } from '@fnaa/core/plugin'
+import {
+  addPartitionsToTxn,
+  type Connection,
+  endTxn,
+  expectOk,
+  initProducerId,
+  KafkaError,
+  kafkaCode,
+  type Producer,
+} from '@fnaa/kafka-wire'
+import type { Topic } from './topic.js'
+
+const TRANSACTION_MS = 60_000
+
+/** Who writes: what the brokers know it as, and the name by which a successor takes its place (null: nobody ever does). */
+export interface Writer {
+  readonly producer: Producer
+  readonly transactionalId: string | null
+}
+
+/** A producer that nobody takes the place of. @throws FNA_ERR_DENIED, FNA_ERR_UNAVAILABLE */
+export async function anonymousWriter(at: Topic, c: Call): Promise<Writer> {
+  const producer = await at.cluster.retry(async () => init(await at.cluster.any(c), null), c)
+  return { producer, transactionalId: null }
+}
+
+/**
+ * The producer of this name: whoever was it before is refused from his next transaction on. Where the cluster lets us have no
+ * transactional id, an anonymous one.
+ */
+export async function namedWriter(at: Topic, transactionalId: string, c: Call): Promise<Writer> {
+  try {
+    const producer = await at.cluster.retry(
+      async () => init(await at.cluster.coordinator(transactionalId, 'transaction', c), transactionalId),
+      c,
+    )
+    return { producer, transactionalId }
+  } catch (e) {
+    const without = isFna(e, 'FNA_ERR_DENIED') || isFna(e, 'FNA_ERR_UNSUPPORTED')
+    if (!without) throw e
+    at.host.log.info(
+      { topic: at.topic, err: e as Error },
+      'no transactional id: a writer that is replaced is noticed later',
+    )
+    return anonymousWriter(at, c)
+  }
+}
+
+async function init(connection: Connection, transactionalId: string | null): Promise<Producer> {
+  const answer = await connection.request(initProducerId, { transactionalId, timeoutMs: TRANSACTION_MS })
+  expectOk(answer.error, 'a producer id')
+  return answer.producer
+}
+
+/**
+ * Makes every partition refuse whoever was this writer before, also what he has sent already and what arrives later: the end of an
+ * empty transaction writes a mark with our epoch into each. It takes one offset of each partition and is shown to no reader.
+ */
+export async function fenceOff(at: Topic, writer: Writer, c: Call): Promise<void> {
+  const { transactionalId, producer } = writer
+  if (transactionalId === null) return
+  await at.cluster.retry(async () => {
+    const { partitions } = await at.cluster.topic(at.topic, c, true)
+    const coordinator = await at.cluster.coordinator(transactionalId, 'transaction', c)
+    const parts = partitions.map(({ partition }) => ({ topic: at.topic, partition }))
+    for (const p of await coordinator.request(addPartitionsToTxn, { transactionalId, producer, parts }))
+      expectOk(p.error, `the transaction of ${transactionalId}`)
+    const ended = await coordinator.request(endTxn, { transactionalId, producer, commit: false })
+    expectOk(ended.error, `the transaction of ${transactionalId}`)
+  }, c)
+  await settled(at, writer, c)
+}
+
+/** Resolves when the marks are written: the coordinator takes no new transaction before. */
+async function settled(at: Topic, { transactionalId, producer }: Writer, c: Call): Promise<void> {
+  await at.cluster.retry(async () => {
+    const coordinator = await at.cluster.coordinator(transactionalId!, 'transaction', c)
+    const { partitions } = await at.cluster.topic(at.topic, c)
+    const parts = partitions.slice(0, 1).map(({ partition }) => ({ topic: at.topic, partition }))
+    for (const p of await coordinator.request(addPartitionsToTxn, {
+      transactionalId: transactionalId!,
+      producer,
+      parts,
+    }))
+      expectOk(p.error, `the transaction of ${transactionalId}`)
+    const ended = await coordinator.request(endTxn, { transactionalId: transactionalId!, producer, commit: false })
+    expectOk(ended.error, `the transaction of ${transactionalId}`)
+  }, c)
+}
+
+/** Has somebody else taken this writer's place? */
+export const isFenced = (e: unknown): boolean => {
+  const code = kafkaCode(e)
+  return code === 'INVALID_PRODUCER_EPOCH' || code === 'PRODUCER_FENCED' || code === 'INVALID_PRODUCER_ID_MAPPING'
+}
+
+export const corrupt = (topic: string): KafkaError => new KafkaError(2, `a batch for topic ${topic}`)

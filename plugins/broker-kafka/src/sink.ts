@@ -1,0 +1,131 @@
+import { type Call, FnaError, type Sink } from '@fnaa/core/plugin'
+import { describeTopicConfigs, kafkaCode, recode } from '@fnaa/kafka-wire'
+import {
+  BATCH_AT,
+  type Batch,
+  decodeBatch,
+  encodeBatch,
+  encodeBatches,
+  isFnapError,
+  LIMITS,
+  LOG_APPEND_TIME,
+  type Position,
+  readBatchHeader,
+} from '@fnaa/protocol'
+import { Group, WRITER } from './fence.js'
+import { Lane } from './lane.js'
+import { anonymousWriter, fenceOff, namedWriter, type Writer } from './producer.js'
+import { shardOf } from './sharding.js'
+import type { Topic } from './topic.js'
+
+/** A broker's own limit of a batch, where the topic's may not be asked for (message.max.bytes). */
+const DEFAULT_MOST = 1_048_588
+const EXPANDED = { bytes: LIMITS.expanded }
+
+/** Opens a topic for writing. With epoch 0 nobody takes anybody's place. */
+export async function openSink(
+  at: Topic,
+  opt: { readonly writer: string; readonly epoch: number },
+  c: Call,
+): Promise<Sink> {
+  if (opt.epoch === 0) return new KafkaSink(at, await anonymousWriter(at, c))
+  const info = await at.cluster.topic(at.topic, c, true)
+  const group = new Group(at, WRITER + opt.writer, opt.epoch)
+  const { mark } = await group.read([0], c)
+  const writer = await namedWriter(at, WRITER + opt.writer, c)
+  if (mark?.epoch !== opt.epoch) {
+    if (mark) await fenceOff(at, writer, c)
+    await group.commit(new Map([[0, 0]]), c, info.id ?? '?')
+  }
+  return new KafkaSink(at, writer)
+}
+
+class KafkaSink implements Sink {
+  readonly #at: Topic
+  readonly #writer: Writer
+  readonly #lanes = new Map<number, Lane>()
+  readonly #closed = new AbortController()
+  readonly #counts = { merged: 0 }
+
+  constructor(at: Topic, writer: Writer) {
+    this.#at = at
+    this.#writer = writer
+  }
+
+  async write(b: Batch, opt: { exactly?: object }, c: Call): Promise<{ cursor: string }> {
+    if (c.signal.aborted || this.#closed.signal.aborted)
+      throw new FnaError('FNA_ERR_CLOSED', 'the write was called off')
+    if (opt.exactly) throw new FnaError('FNA_ERR_UNSUPPORTED', 'exactly once is not built yet')
+    // Known from the opening on: no wait, so that writes begin in the order in which they are called.
+    const { partitions } = await this.#at.cluster.topic(this.#at.topic, c)
+    const parts = [...shardOf(b, ready(b), partitions.length)]
+    try {
+      const cursors = await Promise.all(parts.map(([partition, bytes]) => this.#lane(partition).write(bytes)))
+      return { cursor: cursors.at(-1)! }
+    } catch (e) {
+      if (kafkaCode(e) !== 'MESSAGE_TOO_LARGE' && kafkaCode(e) !== 'RECORD_LIST_TOO_LARGE') throw e
+      return this.#writeInPieces(parts, c)
+    }
+  }
+
+  async restore(): Promise<Position | null> {
+    return null
+  }
+
+  async close(): Promise<void> {
+    this.#closed.abort()
+    for (const lane of this.#lanes.values()) lane.fail(new FnaError('FNA_ERR_CLOSED', 'the sink is closed'))
+  }
+
+  #lane(partition: number): Lane {
+    let lane = this.#lanes.get(partition)
+    if (!lane) {
+      const signal = AbortSignal.any([this.#closed.signal, this.#at.cluster.signal])
+      lane = new Lane(this.#at, partition, this.#writer, signal, this.#counts)
+      this.#lanes.set(partition, lane)
+    }
+    return lane
+  }
+
+  /** A batch over the topic's limit, as several, if every event of it fits by itself; else nothing of it. */
+  async #writeInPieces(parts: readonly (readonly [number, Uint8Array])[], c: Call): Promise<{ cursor: string }> {
+    const most = await this.#limit(c)
+    const pieces = parts.map(([partition, bytes]) => [partition, inPieces(bytes, most)] as const)
+    let cursor = ''
+    for (const [partition, batches] of pieces)
+      for (const bytes of batches) cursor = await this.#lane(partition).write(bytes)
+    return { cursor }
+  }
+
+  async #limit(c: Call): Promise<number> {
+    const { cluster, topic } = this.#at
+    const connection = await cluster.any(c)
+    const found = await connection.request(describeTopicConfigs, { topic, names: ['max.message.bytes'] })
+    const value = Number(found.values.get('max.message.bytes'))
+    return found.error === 0 && Number.isSafeInteger(value) && value > 0 ? value : DEFAULT_MOST
+  }
+}
+
+/** The bytes that a broker takes: as they came, unless the broker's own time stands in them, or there are none. */
+function ready(b: Batch): Uint8Array {
+  if (b.raw?.format !== 'kafka-v2') return encodeBatch(b.events(EXPANDED))
+  const bytes = b.raw.bytes
+  if (bytes.length < BATCH_AT.records) throw new FnaError('FNA_ERR_CORRUPT', 'a batch is shorter than its header')
+  const { attributes } = readBatchHeader(bytes)
+  return (attributes & LOG_APPEND_TIME) === 0 ? bytes : (recode(bytes, 0) as Uint8Array)
+}
+
+/** @throws FNA_ERR_TOO_LARGE where one event alone is over the limit */
+function inPieces(bytes: Uint8Array, most: number): Uint8Array[] {
+  const { codec } = readBatchHeader(bytes)
+  const tooLarge = () =>
+    new FnaError('FNA_ERR_TOO_LARGE', `an event is over the ${most} bytes that its topic takes (max.message.bytes)`)
+  try {
+    const pieces = [...encodeBatches(decodeBatch(bytes, EXPANDED), most)]
+    if (pieces.some(p => p.length > most)) throw tooLarge()
+    return codec === 'none' ? pieces : pieces.map(p => encodeBatch(decodeBatch(p, EXPANDED), { codec }))
+  } catch (e) {
+    if (isFnapError(e) && e.symbol === 'TOOLONG') throw tooLarge()
+    throw e
+  }
+}
