@@ -15,8 +15,14 @@ import {
 import type { Batch, Gap, Position } from '@fnaa/protocol'
 import type { RunSpec } from './run-spec.js'
 
-/** Batches under way to the sinks, for each source: enough to hide a round trip, few enough to bound memory. */
-const IN_FLIGHT = 8
+/**
+ * What is under way to the sinks, for each source: enough to hide a round trip and to let a sink put small batches together, little
+ * enough to bound memory. Bytes, and batches.
+ */
+const FLYING_BYTES = 8 << 20
+const FLYING_BATCHES = 1000
+/** What an event that has no raw bytes is taken to cost. */
+const DECODED_BYTES = 1024
 const LAG_MS = 1000
 
 /**
@@ -147,45 +153,52 @@ export class Engine {
   }
 
   async #copy(source: Source, index: number, route: ReturnType<Program['route']>, c: Call): Promise<void> {
-    const flying: Promise<void>[] = []
-    let failure: unknown
-    for await (const piece of source.read(c)) {
-      if (failure !== undefined) throw failure
-      while (this.#paused && !c.signal.aborted) await new Promise<void>(resolve => this.#resume.push(resolve))
-      if (c.signal.aborted) return
+    const flying: { work: Promise<void>; bytes: number }[] = []
+    let bytes = 0
+    // What fails ends the read too: nothing more may come for a long time.
+    const failed = new AbortController()
+    const call: Call = { signal: AbortSignal.any([c.signal, failed.signal]) }
+    let written: Promise<unknown> = Promise.resolve()
+    for await (const piece of source.read(call)) {
+      while (this.#paused && !call.signal.aborted) await new Promise<void>(resolve => this.#resume.push(resolve))
+      if (call.signal.aborted) break
       if (isGap(piece)) {
         this.#counts.gaps++
         this.#log.warn({ processor: this.id, gap: piece }, 'gap: events will never be seen')
         continue
       }
-      const before = flying.at(-1) ?? Promise.resolve()
-      const work = this.#deliver(source, piece, route(piece, index), before, c)
-      work.catch(e => {
-        failure ??= e
-      })
-      flying.push(work)
-      if (flying.length >= IN_FLIGHT) await flying.shift()
+      const size = piece.raw?.bytes.length ?? piece.count * DECODED_BYTES
+      written = this.#write(piece, route(piece, index), written, c)
+      const work = this.#commit(source, piece, size, written, c)
+      work.catch(e => failed.abort(e))
+      flying.push({ work, bytes: size })
+      bytes += size
+      while (flying.length > 0 && (bytes >= FLYING_BYTES || flying.length >= FLYING_BATCHES)) {
+        const oldest = flying.shift()!
+        await oldest.work
+        bytes -= oldest.bytes
+      }
     }
-    await Promise.all(flying)
+    await Promise.all(flying.map(f => f.work))
+    if (failed.signal.aborted) throw failed.signal.reason
     if (!c.signal.aborted) throw new Error('the source has ended')
   }
 
-  /** Writes begin in order; the commit waits for its own writes and for every commit before it. */
-  async #deliver(
-    source: Source,
-    b: Batch,
-    to: readonly number[] | 'all',
-    before: Promise<void>,
-    c: Call,
-  ): Promise<void> {
+  /** Writes begin in order. Resolves when this one and all before it are durable. */
+  #write(b: Batch, to: readonly number[] | 'all', before: Promise<unknown>, c: Call): Promise<unknown> {
     const sinks = to === 'all' ? this.#sinks : to.map(i => this.#sinks[i]!)
     const writes = Promise.all(sinks.map(s => s.write(b, {}, c)))
-    writes.catch(() => undefined)
-    await before
-    await writes
+    const done = Promise.all([before, writes])
+    done.catch(() => undefined)
+    return done
+  }
+
+  /** A position is committed when everything up to it is durable; commits are made in order, and a source may gather them. */
+  async #commit(source: Source, b: Batch, size: number, written: Promise<unknown>, c: Call): Promise<void> {
+    await written
     await source.commit(b.shard, b.last, c)
     this.#counts.events += b.count
-    this.#counts.bytes += b.raw?.bytes.length ?? 0
+    this.#counts.bytes += size
     this.#counts[b.raw ? 'raw' : 'decoded']++
   }
 
