@@ -12,7 +12,7 @@ import {
   type Source,
   type Wire,
 } from '@fnaa/core/plugin'
-import type { Batch, Gap, Position } from '@fnaa/protocol'
+import type { Batch, From, Gap, Position } from '@fnaa/protocol'
 import type { RunSpec } from './run-spec.js'
 
 /**
@@ -47,6 +47,8 @@ export class Engine {
   /** Unknown until it has been measured. */
   #behind: { readonly behind: number; readonly behindMs: number } | undefined
   #sourceEpoch = ''
+  /** Positions are kept beside the data, in the sink's transactions. */
+  #exactly = false
   #resolver: Resolver | null = null
 
   constructor(spec: RunSpec, log: Logger, report: (s: RunStatus) => void) {
@@ -106,7 +108,10 @@ export class Engine {
     const dial = this.#dial()
     // Sinks first: what cannot be written need not be read.
     this.#sinks = await Promise.all(run.sinks.map(p => this.#openSink(p, dial, c)))
-    this.#sources = await Promise.all(run.sources.map(p => this.#openSource(p, dial, c)))
+    this.#exactly = run.guarantee === 'exactly-once'
+    // What stands beside the data is where it was left: no commit at the source is as close.
+    const kept = this.#exactly ? await this.#sinks[0]!.restore(this.id, c) : null
+    this.#sources = await Promise.all(run.sources.map(p => this.#openSource(p, kept, dial, c)))
     await this.#measure(c)
     this.#enter(this.#paused ? 'paused' : 'running')
     void this.#watchLag(c)
@@ -142,9 +147,10 @@ export class Engine {
     return wire
   }
 
-  async #openSource(p: Port, dial: Dial, c: Call): Promise<Source> {
+  async #openSource(p: Port, kept: Position | null, dial: Dial, c: Call): Promise<Source> {
     const wire = await this.#wire(p, dial, c)
-    return wire.source({ reader: this.id, epoch: this.epoch, from: p.from ?? { at: 'latest' } }, c)
+    const from: From = kept ? { at: 'position', position: kept } : (p.from ?? { at: 'latest' })
+    return wire.source({ reader: this.id, epoch: this.epoch, from }, c)
   }
 
   async #openSink(p: Port, dial: Dial, c: Call): Promise<Sink> {
@@ -165,6 +171,7 @@ export class Engine {
       if (isGap(piece)) {
         this.#counts.gaps++
         this.#log.warn({ processor: this.id, gap: piece }, 'gap: events will never be seen')
+        if (piece.reason === 'epoch') this.#sourceEpoch = (await source.lag(c)).epoch
         continue
       }
       const size = piece.raw?.bytes.length ?? piece.count * DECODED_BYTES
@@ -187,7 +194,8 @@ export class Engine {
   /** Writes begin in order. Resolves when this one and all before it are durable. */
   #write(b: Batch, to: readonly number[] | 'all', before: Promise<unknown>, c: Call): Promise<unknown> {
     const sinks = to === 'all' ? this.#sinks : to.map(i => this.#sinks[i]!)
-    const writes = Promise.all(sinks.map(s => s.write(b, {}, c)))
+    const opt = this.#exactly ? { exactly: { reader: this.id, epoch: this.#sourceEpoch } } : {}
+    const writes = Promise.all(sinks.map(s => s.write(b, opt, c)))
     const done = Promise.all([before, writes])
     done.catch(() => undefined)
     return done

@@ -238,7 +238,10 @@ export const eventCases: readonly BrokerCase[] = [
     needs: s => !s.transactions,
     async run(x) {
       const sink = await x.sink(await x.queue('f.unix.test'))
-      await fails('FNA_ERR_UNSUPPORTED', sink.write(batch([x.event('v')]), { exactly: { reader: 'r' } }, x.c))
+      await fails(
+        'FNA_ERR_UNSUPPORTED',
+        sink.write(batch([x.event('v')]), { exactly: { reader: 'r', epoch: 'e' } }, x.c),
+      )
       assert.equal(await sink.restore('r', x.c), null)
     },
   },

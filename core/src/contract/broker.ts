@@ -104,6 +104,12 @@ export interface Source {
   position(c: Call): Promise<Position>
   close(): Promise<void>
 }
+/** Whose position is kept beside the data and moves with it (`supports.transactions`). */
+export interface Exactly {
+  readonly reader: string
+  /** The source's epoch, of which the batch's cursor is. */
+  readonly epoch: string
+}
 export interface Sink {
   /**
    * Resolves when durable. Calls are taken in the order in which they are made; several may be under way.

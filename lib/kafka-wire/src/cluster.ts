@@ -20,7 +20,7 @@ export interface ClusterOptions {
 export type Purpose = 'fetch' | 'produce' | 'control'
 
 const CONNECT_MS = 10_000
-const BACKOFF_MS = [50, 100, 200, 400, 800, 1000] as const
+const BACKOFF_MS = [10, 25, 50, 100, 200, 400, 800, 1000] as const
 
 /** The brokers of one cluster: who leads what, and a connection to each for each purpose. */
 export class Cluster {

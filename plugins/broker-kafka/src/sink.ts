@@ -1,4 +1,4 @@
-import { type Call, FnaError, type Sink } from '@fnaa/core/plugin'
+import { type Call, type Exactly, FnaError, type Sink } from '@fnaa/core/plugin'
 import { describeTopicConfigs, kafkaCode, recode } from '@fnaa/kafka-wire'
 import {
   BATCH_AT,
@@ -14,9 +14,11 @@ import {
 } from '@fnaa/protocol'
 import { Group, WRITER } from './fence.js'
 import { Lane } from './lane.js'
+import { KeptPosition, keptPosition } from './positions.js'
 import { anonymousWriter, fenceOff, namedWriter, type Writer } from './producer.js'
 import { shardOf } from './sharding.js'
 import type { Topic } from './topic.js'
+import { Transactions } from './transactions.js'
 
 /** A broker's own limit of a batch, where the topic's may not be asked for (message.max.bytes). */
 const DEFAULT_MOST = 1_048_588
@@ -37,7 +39,7 @@ export async function openSink(
     if (mark) await fenceOff(at, writer, c)
     await group.commit(new Map([[0, 0]]), c, info.id ?? '?')
   }
-  return new KafkaSink(at, writer)
+  return new KafkaSink(at, writer, call => namedWriter(at, WRITER + opt.writer, call))
 }
 
 class KafkaSink implements Sink {
@@ -46,19 +48,25 @@ class KafkaSink implements Sink {
   readonly #lanes = new Map<number, Lane>()
   readonly #closed = new AbortController()
   readonly #counts = { merged: 0 }
+  readonly #renew: ((c: Call) => Promise<Writer>) | undefined
+  readonly #exactly = new Map<string, Promise<Transactions>>()
 
-  constructor(at: Topic, writer: Writer) {
+  constructor(at: Topic, writer: Writer, renew?: (c: Call) => Promise<Writer>) {
     this.#at = at
     this.#writer = writer
+    this.#renew = renew
   }
 
-  async write(b: Batch, opt: { exactly?: object }, c: Call): Promise<{ cursor: string }> {
+  async write(b: Batch, opt: { exactly?: Exactly }, c: Call): Promise<{ cursor: string }> {
     if (c.signal.aborted || this.#closed.signal.aborted)
       throw new FnaError('FNA_ERR_CLOSED', 'the write was called off')
-    if (opt.exactly) throw new FnaError('FNA_ERR_UNSUPPORTED', 'exactly once is not built yet')
     // Known from the opening on: no wait, so that writes begin in the order in which they are called.
     const { partitions } = await this.#at.cluster.topic(this.#at.topic, c)
     const parts = [...shardOf(b, ready(b), partitions.length)]
+    if (opt.exactly) {
+      const transactions = await this.#transactions(opt.exactly.reader, c)
+      return { cursor: await transactions.write({ parts, epoch: opt.exactly.epoch, shard: b.shard, last: b.last }) }
+    }
     try {
       const cursors = await Promise.all(parts.map(([partition, bytes]) => this.#lane(partition).write(bytes)))
       return { cursor: cursors.at(-1)! }
@@ -68,13 +76,39 @@ class KafkaSink implements Sink {
     }
   }
 
-  async restore(): Promise<Position | null> {
-    return null
+  restore(reader: string, c: Call): Promise<Position | null> {
+    return keptPosition(this.#at, reader, c)
   }
 
   async close(): Promise<void> {
     this.#closed.abort()
-    for (const lane of this.#lanes.values()) lane.fail(new FnaError('FNA_ERR_CLOSED', 'the sink is closed'))
+    const closed = new FnaError('FNA_ERR_CLOSED', 'the sink is closed')
+    for (const lane of this.#lanes.values()) lane.fail(closed)
+    for (const transactions of this.#exactly.values()) void transactions.then(t => t.fail(closed))
+  }
+
+  /** One row of transactions for each reader: a sink has one as a rule. */
+  #transactions(reader: string, c: Call): Promise<Transactions> {
+    let known = this.#exactly.get(reader)
+    if (!known) {
+      known = this.#begin(reader, c)
+      known.catch(() => this.#exactly.delete(reader))
+      this.#exactly.set(reader, known)
+    }
+    return known
+  }
+
+  async #begin(reader: string, c: Call): Promise<Transactions> {
+    const renew = this.#renew
+    if (!renew || this.#writer.transactionalId === null)
+      throw new FnaError(
+        'FNA_ERR_UNSUPPORTED',
+        'exactly once needs a writer with an epoch, and a cluster that grants a transactional id',
+      )
+    const { partitions } = await this.#at.cluster.topic(this.#at.topic, c)
+    const position = new KeptPosition(this.#at.topic, partitions.length, await this.restore(reader, c))
+    const signal = AbortSignal.any([this.#closed.signal, this.#at.cluster.signal])
+    return new Transactions(this.#at, { writer: this.#writer, renew, reader, position }, signal)
   }
 
   #lane(partition: number): Lane {

@@ -1,4 +1,4 @@
-import { type Call, type Source } from '@fnaa/core/plugin'
+import type { Call, Source } from '@fnaa/core/plugin'
 import {
   cutBatches,
   type FetchedBatch,
@@ -103,6 +103,8 @@ class KafkaSource implements Source {
         this.#given.set(Number(piece.shard), Number(piece.last))
         yield piece
       }
+      // What stands behind the last of them is for nobody: marks of transactions, or what was aborted.
+      for (const [partition, offset] of this.#next) this.#given.set(partition, offset)
     }
   }
 
