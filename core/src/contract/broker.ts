@@ -116,7 +116,7 @@ export interface Sink {
    * A batch that is spread over shards, or is too long to be kept as one, answers with the cursor of the last part; all
    * parts become durable together, or none.
    */
-  write(b: Batch, opt: { exactly?: { readonly reader: string } }, c: Call): Promise<{ readonly cursor: string }>
+  write(b: Batch, opt: { exactly?: Exactly }, c: Call): Promise<{ readonly cursor: string }>
   /** Positions kept beside the data, null where there are none. */
   restore(reader: string, c: Call): Promise<Position | null>
   close(): Promise<void>
