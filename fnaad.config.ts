@@ -7,6 +7,7 @@ import brokerFnap from '@fnaa/broker-fnap'
 import { defineConfig } from '@fnaa/core'
 import dnsEmbedded from '@fnaa/dns-embedded'
 import processorBridge from '@fnaa/processor-bridge'
+import processorDistributor from '@fnaa/processor-distributor'
 import runtimeProcess from '@fnaa/runtime-process'
 import storeLmdb from '@fnaa/store-lmdb'
 
@@ -39,6 +40,7 @@ export default defineConfig(
       brokerFnap(),
       runtimeProcess(),
       processorBridge(),
+      processorDistributor(),
     ],
   }),
 )

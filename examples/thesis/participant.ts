@@ -5,6 +5,7 @@ import brokerFnap from '@fnaa/broker-fnap'
 import type { Config } from '@fnaa/core'
 import dnsEmbedded from '@fnaa/dns-embedded'
 import processorBridge from '@fnaa/processor-bridge'
+import processorDistributor from '@fnaa/processor-distributor'
 import runtimeProcess from '@fnaa/runtime-process'
 import storeLmdb from '@fnaa/store-lmdb'
 
@@ -49,5 +50,6 @@ export const participant = (p: Participant): Config => ({
     brokerFnap(),
     runtimeProcess(),
     processorBridge(),
+    processorDistributor(),
   ],
 })

@@ -1,8 +1,5 @@
-import { AddressGuard, makeDial, Resolver } from '@fnaa/client'
 import {
   type Call,
-  type Dial,
-  type Driver,
   isFna,
   type Logger,
   type Port,
@@ -13,7 +10,10 @@ import {
   type Wire,
 } from '@fnaa/core/plugin'
 import type { Batch, From, Gap, Position } from '@fnaa/protocol'
+import { FanOut } from './fan-out.js'
+import { load, Ports } from './ports.js'
 import type { RunSpec } from './run-spec.js'
+import { sizeOf } from './size.js'
 
 /**
  * What is under way to the sinks, for each source: enough to hide a round trip and to let a sink put small batches together, little
@@ -21,8 +21,6 @@ import type { RunSpec } from './run-spec.js'
  */
 const FLYING_BYTES = 8 << 20
 const FLYING_BATCHES = 1000
-/** What an event that has no raw bytes is taken to cost. */
-const DECODED_BYTES = 1024
 const LAG_MS = 1000
 
 /**
@@ -49,13 +47,18 @@ export class Engine {
   #sourceEpoch = ''
   /** Positions are kept beside the data, in the sink's transactions. */
   #exactly = false
-  #resolver: Resolver | null = null
+  readonly #ports: Ports
+  /** Where each sink has a place of its own. */
+  #fan: FanOut | null = null
+  /** What came before it was ready. */
+  #next: RunSpec | null = null
 
   constructor(spec: RunSpec, log: Logger, report: (s: RunStatus) => void) {
     this.#spec = spec
     this.#log = log
     this.#report = report
     this.#paused = spec.run.desired === 'pause'
+    this.#ports = new Ports(spec.run.network, log)
   }
 
   get id(): string {
@@ -71,7 +74,8 @@ export class Engine {
       epoch: this.epoch,
       phase: this.#phase,
       ...(this.#error === undefined ? {} : { error: this.#error }),
-      positions: Object.fromEntries(this.#positions),
+      positions: this.#fan?.positions ?? Object.fromEntries(this.#positions),
+      ...(this.#fan ? { sinks: this.#fan.sinks } : {}),
       rates: { ...this.#counts, ...this.#behind },
       ...(this.#sourceEpoch === '' ? {} : { sourceEpoch: this.#sourceEpoch }),
     }
@@ -83,19 +87,30 @@ export class Engine {
 
   pause(): void {
     this.#paused = true
+    this.#fan?.pause()
     if (this.#phase === 'running') this.#enter('paused')
   }
 
   resume(): void {
     this.#paused = false
+    this.#fan?.resume()
     for (const go of this.#resume.splice(0)) go()
     if (this.#phase === 'paused') this.#enter('running')
+  }
+
+  /** What the same run does from now on: paused or not; other sinks, where each has a place of its own. */
+  async update(spec: RunSpec): Promise<void> {
+    if (spec.run.desired === 'pause') this.pause()
+    else this.resume()
+    if (this.#fan) await this.#fan.update(spec)
+    else this.#next = spec
   }
 
   /** Resolves when nothing is read or written any more. */
   async stop(): Promise<void> {
     this.#stop.abort()
     this.resume()
+    await this.#fan?.stop()
     await this.#done
     await this.#close()
   }
@@ -105,56 +120,59 @@ export class Engine {
     const { run } = this.#spec
     const program = await load<Program>(run.program)
     const route = program.route(run.config)
-    const dial = this.#dial()
+    if (run.sinks.some(p => p.from)) return this.#fanOut(route, c)
     // Sinks first: what cannot be written need not be read.
-    this.#sinks = await Promise.all(run.sinks.map(p => this.#openSink(p, dial, c)))
+    this.#sinks = await Promise.all(run.sinks.map(p => this.#openSink(p, c)))
     this.#exactly = run.guarantee === 'exactly-once'
     // What stands beside the data is where it was left: no commit at the source is as close.
     const kept = this.#exactly ? await this.#sinks[0]!.restore(this.id, c) : null
-    this.#sources = await Promise.all(run.sources.map(p => this.#openSource(p, kept, dial, c)))
+    this.#sources = await Promise.all(run.sources.map(p => this.#openSource(p, kept, c)))
     await this.#measure(c)
     this.#enter(this.#paused ? 'paused' : 'running')
     void this.#watchLag(c)
     await Promise.all(this.#sources.map((s, i) => this.#copy(s, i, route, c)))
   }
 
-  #dial(): Dial {
-    const { servers, trustAd, allow } = this.#spec.run.network
-    const at = servers.map(s => ({
-      host: s.slice(0, s.lastIndexOf(':')).replace(/^\[|\]$/g, ''),
-      port: Number(s.slice(s.lastIndexOf(':') + 1)),
-    }))
-    this.#resolver = new Resolver({ servers: at, trustAd })
-    const strict = makeDial({ resolve: this.#resolver.resolve as never, guard: new AddressGuard({ allow }) })
-    return strict
+  /** Each sink at its own pace. */
+  async #fanOut(route: ReturnType<Program['route']>, c: Call): Promise<void> {
+    const fan = new FanOut(this.#spec, route, this.#ports, {
+      log: this.#log,
+      delivered: (b, size) => this.#count(b, size),
+      gap: gap => this.#gap(gap),
+      changed: () => this.#turned(),
+    })
+    this.#fan = fan
+    if (this.#paused) fan.pause()
+    void this.#watchLag(c)
+    const over = fan.run()
+    if (this.#next) await fan.update(this.#next)
+    await over
   }
 
-  async #wire(p: Port, dial: Dial, c: Call): Promise<Wire> {
-    const driver = await load<Driver>(p.driver)
+  /** Runs once each sink has been opened, or has said why it cannot be, and events can pass to one of them. */
+  #turned(): void {
+    const fan = this.#fan!
+    const all = Object.values(fan.sinks)
+    if (this.#phase !== 'starting' || all.some(s => s.phase === 'starting')) this.#report(this.status())
+    else if (all.length > 0 && all.every(s => s.phase === 'failed')) this.#fail(new Error(all[0]!.error))
+    else if (fan.reads > 0) this.#enter(this.#paused ? 'paused' : 'running')
+  }
+
+  async #wire(p: Port, c: Call): Promise<Wire> {
     const credential = p.secret === undefined ? null : (this.#spec.secrets[p.secret] ?? null)
-    // Our own endpoints are named by our own agent, so the guard against strangers' addresses does not apply.
-    const own = makeDial({
-      resolve: this.#resolver!.resolve as never,
-      guard: new AddressGuard({ allow: ['0.0.0.0/0', '::/0'] }),
-    })
-    const wire = await driver.open(
-      p.endpoint,
-      credential,
-      { log: this.#log, dial: p.foreign ? dial : own, foreign: p.foreign },
-      c,
-    )
+    const wire = await this.#ports.open(p, credential, c)
     this.#wires.push(wire)
     return wire
   }
 
-  async #openSource(p: Port, kept: Position | null, dial: Dial, c: Call): Promise<Source> {
-    const wire = await this.#wire(p, dial, c)
+  async #openSource(p: Port, kept: Position | null, c: Call): Promise<Source> {
+    const wire = await this.#wire(p, c)
     const from: From = kept ? { at: 'position', position: kept } : (p.from ?? { at: 'latest' })
     return wire.source({ reader: this.id, epoch: this.epoch, from }, c)
   }
 
-  async #openSink(p: Port, dial: Dial, c: Call): Promise<Sink> {
-    const wire = await this.#wire(p, dial, c)
+  async #openSink(p: Port, c: Call): Promise<Sink> {
+    const wire = await this.#wire(p, c)
     return wire.sink({ writer: this.id, epoch: this.epoch }, c)
   }
 
@@ -169,12 +187,11 @@ export class Engine {
       while (this.#paused && !call.signal.aborted) await new Promise<void>(resolve => this.#resume.push(resolve))
       if (call.signal.aborted) break
       if (isGap(piece)) {
-        this.#counts.gaps++
-        this.#log.warn({ processor: this.id, gap: piece }, 'gap: events will never be seen')
+        this.#gap(piece)
         if (piece.reason === 'epoch') this.#sourceEpoch = (await source.lag(c)).epoch
         continue
       }
-      const size = piece.raw?.bytes.length ?? piece.count * DECODED_BYTES
+      const size = sizeOf(piece)
       written = this.#write(piece, route(piece, index), written, c)
       const work = this.#commit(source, piece, size, written, c)
       work.catch(e => failed.abort(e))
@@ -205,12 +222,27 @@ export class Engine {
   async #commit(source: Source, b: Batch, size: number, written: Promise<unknown>, c: Call): Promise<void> {
     await written
     await source.commit(b.shard, b.last, c)
+    this.#count(b, size)
+  }
+
+  #count(b: Batch, size: number): void {
     this.#counts.events += b.count
     this.#counts.bytes += size
     this.#counts[b.raw ? 'raw' : 'decoded']++
   }
 
+  #gap(gap: Gap): void {
+    this.#counts.gaps++
+    this.#log.warn({ processor: this.id, gap }, 'gap: events will never be seen')
+  }
+
   async #measure(c: Call): Promise<void> {
+    if (this.#fan) {
+      const { epoch, ...behind } = await this.#fan.lag(c)
+      this.#behind = behind
+      this.#sourceEpoch = epoch || this.#sourceEpoch
+      return
+    }
     const lags = await Promise.all(this.#sources.map(s => s.lag(c)))
     const shards = lags.flatMap(l => Object.values(l.shards))
     this.#behind = {
@@ -251,12 +283,9 @@ export class Engine {
     this.#sinks = []
     this.#wires.length = 0
     for (const x of all) await x.close().catch(() => undefined)
-    this.#resolver?.close()
+    await this.#fan?.stop()
+    this.#ports.close()
   }
 }
 
 const isGap = (x: Batch | Gap): x is Gap => 'reason' in x
-
-async function load<T>(url: string): Promise<T> {
-  return ((await import(url)) as { default: T }).default
-}

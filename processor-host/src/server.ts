@@ -53,8 +53,7 @@ export class ProcessorServer {
     const running = this.#runs.get(id)
     if (epoch < (this.#epochs.get(id) ?? 0)) throw this.#error('FAILED_PRECONDITION', 'a higher epoch has been seen')
     if (running?.epoch === epoch) {
-      if (spec.run.desired === 'pause') running.pause()
-      else running.resume()
+      await running.update(spec)
       return {}
     }
     this.#epochs.set(id, epoch)

@@ -42,6 +42,7 @@ export interface StatusMessage {
   positions: string
   rates: Record<string, number>
   sourceEpoch: string
+  sinks: string
 }
 
 /** The service's definition and client, from the .proto that is shipped beside this file. */
@@ -137,6 +138,7 @@ export const toStatusMessage = (s: RunStatus): StatusMessage => ({
   positions: s.positions ? JSON.stringify(s.positions) : '',
   rates: { ...s.rates },
   sourceEpoch: s.sourceEpoch ?? '',
+  sinks: s.sinks ? JSON.stringify(s.sinks) : '',
 })
 
 export const fromStatusMessage = (m: StatusMessage): RunStatus => ({
@@ -147,4 +149,5 @@ export const fromStatusMessage = (m: StatusMessage): RunStatus => ({
   ...(m.positions === '' ? {} : { positions: JSON.parse(m.positions) as NonNullable<RunStatus['positions']> }),
   rates: m.rates,
   ...(m.sourceEpoch === '' ? {} : { sourceEpoch: m.sourceEpoch }),
+  ...(m.sinks === '' ? {} : { sinks: JSON.parse(m.sinks) as NonNullable<RunStatus['sinks']> }),
 })

@@ -32,7 +32,7 @@ import dnsEmbedded from '@fnaa/dns-embedded'
 t.test('the config of the project is right', async t => {
   const { code, out } = await check(join(ROOT, 'fnaad.config.ts'))
   t.equal(code, 0)
-  t.match(out, /fnaad\.config\.ts: ok, 8 plugins: store-lmdb, auth-sasl/)
+  t.match(out, /fnaad\.config\.ts: ok, 9 plugins: store-lmdb, auth-sasl/)
 })
 
 t.test('every mistake at once, each with file, line, option and what to do', async t => {
@@ -253,7 +253,7 @@ t.test('a config outside the project finds the packages beside fnaad', async t =
     t.match(await check(join(outside, name)), { code: 0, out: /ok, 2 plugins: store-lmdb, auth-sasl/ }, name)
   }
   await copyFile(join(ROOT, 'fnaad.config.ts'), join(outside, 'fnaad.config.ts'))
-  t.match(await check(join(outside, 'fnaad.config.ts')), { code: 0, out: /ok, 8 plugins/ }, "the project's own")
+  t.match(await check(join(outside, 'fnaad.config.ts')), { code: 0, out: /ok, 9 plugins/ }, "the project's own")
   await writeFile(join(outside, 'none.yaml'), `${yaml}  - use: "@fnaa/no-such"\n`)
   t.match(await check(join(outside, 'none.yaml')), {
     code: 2,
@@ -261,28 +261,33 @@ t.test('a config outside the project finds the packages beside fnaad', async t =
   })
 })
 
-t.test('without the Bridge, SUBSCRIBE and REPLICATE answer 501, and CAPABILITIES says nothing of it', async t => {
-  const a = await single(t, {
-    change: c => ({ ...c, plugins: c.plugins.filter(p => (p as { id?: string }).id !== 'processor-bridge') }),
-  })
-  const user = await a.login(t)
-  await user.ok('CREATE FLOW time.flows.unix.test')
-  await user.ok('CREATE FLOW copy.flows.unix.test')
-  t.match(await user.say('SUBSCRIBE time.flows.unix.test LOCAL copy.flows.unix.test'), {
-    code: 501,
-    symbol: 'NOTSUPPORTED',
-    text: /no processor type of this agent does SUBSCRIBE/,
-  })
-  t.match(await user.say('REPLICATE time.flows.unix.test copy.flows.unix.test'), { code: 501 })
-  t.same((await user.ok('GET PROCESSOR TYPES')).lines, [])
-  t.notMatch((await user.ok('CAPABILITIES')).lines.join('\n'), /processors=/)
-})
+t.test(
+  'without a processor, SUBSCRIBE, REPLICATE and DISTRIBUTE answer 501, and CAPABILITIES says nothing of it',
+  async t => {
+    const a = await single(t, {
+      change: c => ({ ...c, plugins: c.plugins.filter(p => !(p as { id?: string }).id?.startsWith('processor-')) }),
+    })
+    const user = await a.login(t)
+    await user.ok('CREATE FLOW time.flows.unix.test')
+    await user.ok('CREATE FLOW copy.flows.unix.test')
+    t.match(await user.say('SUBSCRIBE time.flows.unix.test LOCAL copy.flows.unix.test'), {
+      code: 501,
+      symbol: 'NOTSUPPORTED',
+      text: /no processor type of this agent does SUBSCRIBE/,
+    })
+    t.match(await user.say('REPLICATE time.flows.unix.test copy.flows.unix.test'), { code: 501 })
+    t.match(await user.say('DISTRIBUTE time.flows.unix.test TO copy.flows.unix.test'), { code: 501 })
+    t.same((await user.ok('GET PROCESSOR TYPES')).lines, [])
+    t.notMatch((await user.ok('CAPABILITIES')).lines.join('\n'), /processors=/)
+  },
+)
 
 t.test('what is advertised comes from manifests', async t => {
   const a = await single(t)
   const user = await a.login(t)
   t.same((await user.ok('GET PROCESSOR TYPES')).lines, [
     'processor-type=bridge verbs=SUBSCRIBE,REPLICATE sources=1 sinks=1',
+    'processor-type=distributor verbs=DISTRIBUTE sources=1 sinks=1-n',
   ])
   t.same((await user.ok('GET BROKERS')).lines, [
     'broker=broker-embedded type=embedded state=ready',
@@ -297,7 +302,7 @@ t.test('what is advertised comes from manifests', async t => {
     'starttls=yes',
     /^auth=ANONYMOUS,PLAIN,SCRAM-SHA-256$|^auth=ANONYMOUS,PLAIN$/,
     'brokers=embedded,fnap',
-    'processors=bridge',
+    'processors=bridge,distributor',
     'formats=text,json,batch',
     'codecs=none,gzip',
     /^limits=/,

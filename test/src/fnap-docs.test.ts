@@ -154,7 +154,7 @@ t.test('an agent: HELP, CAPABILITIES, and a handler or 501 for each verb', async
   )
   t.strictSame(formatCapabilities(parseCapabilities(said.lines)), said.lines, 'and it reads back')
 
-  const missing = ['COLLECT', 'DISTRIBUTE', 'SIGNAL', 'UPDATE PROCESSOR']
+  const missing = ['COLLECT', 'SIGNAL']
   t.strictSame(
     VERBS.map(v => v.id).filter(id => !HANDLERS.has(id)),
     missing,
@@ -165,9 +165,7 @@ t.test('an agent: HELP, CAPABILITIES, and a handler or 501 for each verb', async
   await owner.ok('CREATE FLOW a.flows.unix.test')
   for (const line of [
     'COLLECT a.flows.unix.test TO b.flows.unix.test',
-    'DISTRIBUTE a.flows.unix.test TO b.flows.unix.test',
     'SIGNAL a.flows.unix.test TO b.flows.unix.test RULE x',
-    `UPDATE PROCESSOR ${'a'.repeat(26)} FILTER x`,
     'SUBSCRIBE a.flows.unix.test LOCAL b.flows.unix.test FILTER x',
     'PUBLISH a.flows.unix.test TO b.flows.unix.test FILTER x',
     'REPLICATE a.flows.unix.test b.flows.unix.test FILTER x',

@@ -36,12 +36,13 @@ import {
   getProcessors,
   getProcessorTypes,
   processorSteering,
+  updateProcessor,
 } from './processors.js'
 import { publish } from './publish.js'
 import { quit } from './quit.js'
 import { readFlow } from './read-flow.js'
 import { removeSubscriber } from './remove-subscriber.js'
-import { replicate } from './replicate.js'
+import { movers } from './replicate.js'
 import { revoke } from './revoke.js'
 import { starttls } from './starttls.js'
 import { steering } from './steer.js'
@@ -92,13 +93,14 @@ const ALL: readonly Handler[] = [
   getProcessors,
   describeProcessor,
   deleteProcessor,
+  updateProcessor,
   getProcessorTypes,
   ...processorSteering,
   publish,
   quit,
   readFlow,
   removeSubscriber,
-  replicate,
+  ...movers,
   revoke,
   starttls,
   ...steering,

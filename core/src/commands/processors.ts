@@ -3,6 +3,7 @@ import type { Resource } from '../contract/store.js'
 import { shown } from '../names/names.js'
 import type { Result } from '../server/session.js'
 import { type Context, describe, ending, type Handler, item, list, patience, timeout, type Words } from './command.js'
+import { sinksOf } from './replicate.js'
 
 const owns = (cx: Context, p: Resource<'Processor'>): boolean =>
   cx.subject.type === 'user' &&
@@ -58,9 +59,9 @@ export const describeProcessor: Handler = {
           ['lag-events', s?.rates?.['behind']],
           ['lag-ms', s?.rates?.['behindMs']],
           ['rate', s?.rates?.['eventsPerSecond']],
-          ['error', s?.error ?? p.status.error],
+          ['error', s?.error ?? Object.values(s?.sinks ?? {}).find(x => x.error)?.error ?? p.status.error],
         ],
-        { rates: s?.rates, owner: p.spec.owner },
+        { rates: s?.rates, owner: p.spec.owner, sink_status: s?.sinks },
       ),
       command.options,
     )
@@ -86,6 +87,24 @@ const steering = (verb: string, desired: 'run' | 'pause' | 'stop'): Handler => (
   run: (cx, command) => steer(cx, (command.args as Words)['id'], desired),
 })
 export const processorSteering = [steering('PAUSE', 'pause'), steering('RESUME', 'run'), steering('STOP', 'stop')]
+
+/** TO takes the place of all sinks; those that stay go on where they are. */
+export const updateProcessor: Handler = {
+  id: 'UPDATE PROCESSOR',
+  run: async (cx, command) => {
+    const o = command.options as Words
+    const p = free(cx, (command.args as Words)['id'])
+    for (const word of ['filter', 'rule'])
+      if (o[word] !== undefined) throw fnapError('NOTSUPPORTED', `${word.toUpperCase()} is not supported by this agent`)
+    if (o['to'] === undefined) return `220 OK ${p.name}`
+    const type = cx.kernel.processors.types.find(t => t.type === p.spec.type)
+    if (!type) throw fnapError('NOTSUPPORTED', 'the config has no processor plugin of its type')
+    const sinks = sinksOf(cx, type.verbs[0]!, p.spec.sources[0]!, [o['to']].flat())
+    await cx.kernel.resources.update('Processor', p.name, n => ({ spec: { ...n.spec, sinks } }), cx.call, p.uid)
+    if (!(await cx.kernel.processors.applied(p.name, patience(cx)))) throw timeout(p.name)
+    return `220 OK ${p.name}`
+  },
+}
 
 export const deleteProcessor: Handler = {
   id: 'DELETE PROCESSOR',

@@ -2,12 +2,12 @@ import { randomBytes } from 'node:crypto'
 import { fnapError, mintId } from '@fnaa/protocol'
 import { originsOf } from '../federation/origins.js'
 import { originOf } from '../names/names.js'
-import { flow, type Handler, need, patience, timeout, user, type Words } from './command.js'
+import { type Context, flow, type Handler, need, patience, timeout, user, type Words } from './command.js'
 import { contractFrom } from './subscribe.js'
 
-/** A Bridge between two flows of ours. Foreign names are subscribed, or published to, first. */
-export const replicate: Handler = {
-  id: 'REPLICATE',
+/** Processors over flows of ours. Foreign names are subscribed, or published to, first. */
+const moving = (verb: 'REPLICATE' | 'DISTRIBUTE'): Handler => ({
+  id: verb,
   run: async (cx, command) => {
     const { kernel } = cx
     const a = command.args as Words
@@ -15,17 +15,14 @@ export const replicate: Handler = {
     if (o['filter'] !== undefined) throw fnapError('NOTSUPPORTED', 'FILTER is not supported by this agent')
     const me = user(cx)
     const source = need(cx, 'read', flow(cx, [a['sources']].flat()[0]))
-    const sink = need(cx, 'write', flow(cx, [a['sinks']].flat()[0]))
-    if (originsOf(kernel.resources, source.name).includes(originOf(sink.name)))
-      throw fnapError('LOOP', 'the events of the source come from the sink')
+    const sinks = sinksOf(cx, verb, source.name, [a['sinks']].flat())
     kernel.quotas.processor(me)
-    const type = kernel.processors.typeFor('REPLICATE')!
     const name = mintId(randomBytes(16))
     const spec = {
-      type: type.type,
+      type: kernel.processors.typeFor(verb)!.type,
       owner: me,
       sources: [source.name],
-      sinks: [sink.name],
+      sinks,
       from: contractFrom(o['from'], 'latest'),
       config: null,
       runtime: kernel.processors.runtime ?? '',
@@ -49,4 +46,18 @@ export const replicate: Handler = {
       throw fnapError('UNAVAILABLE', 'the processor could not start; DESCRIBE PROCESSOR says why')
     return `220 OK ${name}`
   },
+})
+export const movers = [moving('REPLICATE'), moving('DISTRIBUTE')]
+
+/** The flows that it may write, each once, none of which feeds the source. @throws FnapError BADVALUE, LOOP, NOTFOUND, DENIED */
+export function sinksOf(cx: Context, verb: string, source: string, names: readonly string[]): string[] {
+  const { kernel } = cx
+  const most = kernel.processors.typeFor(verb)?.arity.sinks[1] ?? 1
+  if (names.length > most) throw fnapError('BADVALUE', `${verb} takes ${most} sinks at most`)
+  const found = names.map(n => need(cx, 'write', flow(cx, n)).name)
+  if (new Set(found).size < found.length) throw fnapError('BADVALUE', 'each sink is named once')
+  const origins = originsOf(kernel.resources, source)
+  if (found.some(n => origins.includes(originOf(n))))
+    throw fnapError('LOOP', 'the events of the source come from a sink')
+  return found
 }

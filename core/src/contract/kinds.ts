@@ -150,7 +150,13 @@ export interface Kinds {
       readonly runtime: string
       readonly desired: 'run' | 'pause' | 'stop'
     }
-    status: Conditions & { readonly epoch: number; readonly phase?: string; readonly error?: string }
+    status: Conditions & {
+      readonly epoch: number
+      readonly phase?: string
+      readonly error?: string
+      /** The generation that the runtime was given last. */
+      readonly applied?: number
+    }
   }
   Grant: {
     spec: {

@@ -8,6 +8,7 @@ export interface Port {
   readonly endpoint: Endpoint
   /** Key into the secrets that travel beside the run. */
   readonly secret?: string
+  /** Where a source begins. On a sink: its own place in the one source, which the run reports as it moves (1:N). */
   readonly from?: From
   /** Where the driver is: a module specifier, or a file URL that the kernel resolved. */
   readonly driver: string
@@ -49,16 +50,23 @@ export interface ProcessorType extends Service {
   readonly type: string
   readonly verbs: readonly string[]
   readonly arity: { readonly sources: readonly [number, number]; readonly sinks: readonly [number, number] }
-  /** Pure. */
-  plan(spec: Kinds['Processor']['spec']): { readonly program: string; readonly config: Json }
+  /** Pure. `cursors: 'sink'`: each sink has its own place in the one source, so that none waits for another. */
+  plan(spec: Kinds['Processor']['spec']): { readonly program: string; readonly config: Json; readonly cursors?: 'sink' }
 }
 
+export interface SinkStatus {
+  readonly phase: 'starting' | 'running' | 'failed'
+  readonly error?: string
+}
 export interface RunStatus {
   readonly id: string
   readonly epoch: number
   readonly phase: 'starting' | 'running' | 'paused' | 'failed' | 'gone'
   readonly error?: string
+  /** By source; where each sink has a cursor of its own, by sink: the agent keeps those. */
   readonly positions?: Readonly<Record<string, Position>>
+  /** Sinks with cursors of their own, by name. */
+  readonly sinks?: Readonly<Record<string, SinkStatus>>
   /** Counters and lag: `events`, `bytes`, `behind`, `behindMs`, `gaps`, `raw`, `rebatched`, `decoded`. */
   readonly rates?: Readonly<Record<string, number>>
   /** Epoch of the source's queue. */
@@ -69,7 +77,11 @@ export interface RuntimeSupports {
   readonly isolation: 'process' | 'pod'
 }
 export interface RuntimeService extends Service {
-  /** Idempotent. `paused` keeps the processor and its position. @throws FNA_ERR_FENCED for a lower epoch */
+  /**
+   * Idempotent. `paused` keeps the processor and its position. The same epoch again may have other sinks, where each has a
+   * cursor of its own: those that stay go on undisturbed, by the credentials that they have.
+   * @throws FNA_ERR_FENCED for a lower epoch
+   */
   ensure(run: Run, secrets: Readonly<Record<string, Credential>>, c: Call): Promise<void>
   /** Resolves when it no longer reads or writes. */
   remove(id: string, epoch: number, c: Call): Promise<'removed' | 'absent'>

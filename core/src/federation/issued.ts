@@ -97,6 +97,11 @@ export class Issued implements Accounts {
     return this.#issue(scope, false, { signal: new AbortController().signal })
   }
 
+  /** A run goes on without this end of it. */
+  endRun(key: string, name: string): void {
+    for (const old of this.of(key)) if (old.scope.name === name) this.#drop(old.user)
+  }
+
   /** Ends every credential of a key: their sessions are cut before this resolves. */
   async revoke(key: string, c: Call): Promise<void> {
     const mine = [...this.#accounts.values()].filter(a => a.scope.key === key)

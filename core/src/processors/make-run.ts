@@ -1,12 +1,12 @@
 import type { Credential } from '../contract/broker.js'
 import type { Call } from '../contract/common.js'
 import type { Port, Run } from '../contract/processor.js'
-import type { Resource } from '../contract/store.js'
 import { driverUrl } from '../data/drivers.js'
 import { credentialOf } from '../federation/issued.js'
 import type { Kernel } from '../kernel.js'
 import { queueName } from '../names/names.js'
-import { CURSOR, type End, ownSubscription, type Plan, type Proc } from './plan.js'
+import { begin, cursorOf, sinkCursor } from './cursors.js'
+import { type End, ownSubscription, type Plan, type Proc } from './plan.js'
 
 /** What a run is made from. */
 export interface Making {
@@ -16,10 +16,9 @@ export interface Making {
   /** The config's file: drivers are looked up from there. */
   readonly base: string
   readonly c: Call
+  /** Ends of the run that goes on, by name: they keep the credentials that they have. */
+  readonly kept?: ReadonlySet<string>
 }
-
-/** Where a processor stands in one of its sources. */
-export const cursorOf = (p: Proc, f: Resource<'Flow'>): string => `processor/${p.uid}/${f.uid}/${CURSOR}`
 
 /**
  * A run for a runtime, and beside it the secrets of its ports, which no runtime keeps.
@@ -28,7 +27,7 @@ export const cursorOf = (p: Proc, f: Resource<'Flow'>): string => `processor/${p
 export async function makeRun(w: Making, plan: Plan): Promise<{ run: Run; secrets: Record<string, Credential> }> {
   const { p, k } = w
   const secrets: Record<string, Credential> = {}
-  const ports = await Promise.all(plan.ends.map((end, i) => portOf(w, end, i, secrets)))
+  const ports = await Promise.all(plan.ends.map((end, i) => portOf(w, plan, end, i, secrets)))
   const { resolver, network } = k.config
   const n = p.spec.sources.length
   const run: Run = {
@@ -49,22 +48,30 @@ export async function makeRun(w: Making, plan: Plan): Promise<{ run: Run; secret
   return { run, secrets }
 }
 
-async function portOf(w: Making, end: End, index: number, secrets: Record<string, Credential>): Promise<Port> {
+async function portOf(
+  w: Making,
+  plan: Plan,
+  end: End,
+  index: number,
+  secrets: Record<string, Credential>,
+): Promise<Port> {
   const { k, p, c } = w
   const isSource = index < p.spec.sources.length
   const manifest = k.brokers.manifest(end.endpoint.type)
   if (!manifest?.driver) throw new Error(`no driver for broker type ${end.endpoint.type}`)
   const secret = String(index)
   const foreign = end.subscription !== undefined && !ownSubscription(k, end.name)
-  if (end.subscription !== undefined) {
+  const from = await beginning(w, plan, end, isSource)
+  if (w.kept?.has(end.name)) {
+    // Nothing new to say.
+  } else if (end.subscription !== undefined) {
     const entry = await k.secrets.get(`subscription/${end.subscription}`, c)
     if (!entry) throw new Error(`the credential of ${end.name} is missing`)
     secrets[secret] = JSON.parse(Buffer.from(entry.value).toString()) as Credential
   } else {
-    const credential = await localCredential(w, end, isSource)
+    const credential = await localCredential(w, plan, end, isSource)
     if (credential) secrets[secret] = credential
   }
-  const from = isSource && end.subscription === undefined ? { from: p.spec.from } : {}
   return {
     name: end.name,
     endpoint: end.endpoint,
@@ -75,15 +82,24 @@ async function portOf(w: Making, end: End, index: number, secrets: Record<string
   }
 }
 
+/** Where a source begins; where a sink stands, if each has a cursor of its own. */
+async function beginning({ k, p, c }: Making, plan: Plan, end: End, isSource: boolean): Promise<Pick<Port, 'from'>> {
+  if (isSource) return end.subscription === undefined ? { from: p.spec.from } : {}
+  if (plan.cursors !== 'sink') return {}
+  const f = k.resources.get('Flow', p.spec.sources[0]!)
+  if (!f) throw new Error(`flow ${p.spec.sources[0]} of processor ${p.name} is gone`)
+  return { from: { at: 'position', position: await begin(k, p, f, sinkCursor(p, f, end.name), c) } }
+}
+
 /** The credential for a flow of ours; a flow that only this process can open is reached by a login made for this run. */
-async function localCredential(w: Making, end: End, isSource: boolean): Promise<Credential | null> {
+async function localCredential(w: Making, plan: Plan, end: End, isSource: boolean): Promise<Credential | null> {
   const { k, p } = w
   const f = k.resources.get('Flow', end.name)
   if (!f?.status.queue) return null
   const broker = k.brokers.of(f)
   if (broker.supports.reach === 'network') return broker.service.internal(f.status.queue).credential
   const right = isSource ? 'read' : 'write'
-  if (isSource) await begin(w, f)
+  if (isSource && plan.cursors === undefined) await begin(k, p, f, cursorOf(p, f), w.c)
   return credentialOf(
     await k.issued.forRun({
       kind: 'processor',
@@ -94,18 +110,4 @@ async function localCredential(w: Making, end: End, isSource: boolean): Promise<
       epoch: w.epoch,
     }),
   )
-}
-
-/** Where it begins to read becomes a position once, before its first run: `latest` then means when it was made. */
-async function begin({ k, p, c }: Making, f: Resource<'Flow'>): Promise<void> {
-  const cursor = cursorOf(p, f)
-  if (await k.positions.get(cursor, c)) return
-  const wire = await k.brokers.open(f, c)
-  try {
-    const source = await wire.source({ reader: `begin-${p.uid}`, epoch: 0, from: p.spec.from }, c)
-    await k.positions.put(cursor, await source.position(c), c)
-    await source.close()
-  } finally {
-    await wire.close()
-  }
 }

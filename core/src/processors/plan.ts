@@ -23,13 +23,19 @@ export interface Plan {
   readonly program: string
   readonly config: Run['config']
   readonly ends: readonly End[]
+  readonly cursors?: 'sink'
 }
 
 /** What its type makes of the spec, and where its ends are now. @throws Error where an end is not ready yet: it is tried again */
 export function planOf(k: Kernel, type: ProcessorType | undefined, p: Proc): Plan {
   if (!type) throw new Error(`the config has no processor plugin of type ${p.spec.type}`)
-  const { program, config } = type.plan(p.spec)
-  return { program, config, ends: [...p.spec.sources, ...p.spec.sinks].map(name => endOf(k, p, name)) }
+  return { ...type.plan(p.spec), ends: [...p.spec.sources, ...p.spec.sinks].map(name => endOf(k, p, name)) }
+}
+
+/** Is only this different: which sinks there are? The run may go on then, where each has a cursor of its own. */
+export function sameButSinks(a: Plan, b: Plan, p: Proc): boolean {
+  const rest = ({ ends, ...plan }: Plan) => JSON.stringify([plan, ends.slice(0, p.spec.sources.length)])
+  return a.cursors === 'sink' && rest(a) === rest(b)
 }
 
 /** Are both ends ours, as the flow's owner and its subscriber are users here? */

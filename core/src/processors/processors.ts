@@ -3,9 +3,11 @@ import { isFna } from '../contract/errors.js'
 import type { ProcessorType, Run, RunStatus, RuntimeService } from '../contract/processor.js'
 import type { Resource } from '../contract/store.js'
 import type { Kernel } from '../kernel.js'
+import { queueName } from '../names/names.js'
 import { step } from '../resources/steps.js'
-import { cursorOf, makeRun } from './make-run.js'
-import { allowed, type Plan, type Proc, planOf } from './plan.js'
+import { cursorOf, forgetPlaces, keepPlaces } from './cursors.js'
+import { makeRun } from './make-run.js'
+import { allowed, type Plan, type Proc, planOf, sameButSinks } from './plan.js'
 
 interface Runtime {
   readonly id: string
@@ -14,7 +16,7 @@ interface Runtime {
 /** What the runtime was told last. */
 interface Handed {
   readonly epoch: number
-  readonly plan: string
+  readonly plan: Plan
   readonly desired: string
   /** Without secrets. */
   readonly run: Run
@@ -102,6 +104,8 @@ export class Processors {
       this.#status.delete(s.id)
       this.#handed.delete(s.id)
     } else this.#status.set(s.id, s)
+    const p = s.sinks ? this.#k.resources.get('Processor', s.id) : undefined
+    if (p && s.positions) keepPlaces(this.#k, p, s.positions)
     if (before?.phase === s.phase && before.epoch === s.epoch && before.sourceEpoch === s.sourceEpoch) return
     this.#k.queue.add(`Processor/${s.id}`)
     this.#k.queue.add(`Subscription/${s.id}`)
@@ -157,6 +161,12 @@ export class Processors {
     this.#k.queue.add(`Processor/${s.name}`)
   }
 
+  /** Waits until the runtime has what is wanted now, or needs nothing. @returns false where the signal aborts first */
+  async applied(id: string, signal: AbortSignal): Promise<boolean> {
+    const done = (p: Proc | undefined) => (!p || p.status.applied === p.generation ? true : undefined)
+    return (await this.#k.resources.until('Processor', id, done, signal)) ?? false
+  }
+
   /** Resolves when it no longer reads or writes. */
   async remove(id: string, c: Call): Promise<void> {
     const { resources } = this.#k
@@ -185,23 +195,25 @@ export class Processors {
     if (!runtime) return this.#report(p, 'failed', 'NOTSUPPORTED the config has no runtime of that name', c)
     const plan = planOf(this.#k, this.#types.get(p.spec.type), p)
     const handed = this.#handed.get(id)
-    const key = JSON.stringify([plan.program, plan.config, plan.ends])
     const failed = this.#status.get(id)?.phase === 'failed'
     const wait = (this.#retries.get(id)?.at ?? 0) - this.#k.clock.now()
     if ((failed || !handed) && wait > 0) {
       await this.#report(p, failed ? 'failed' : 'starting', this.#status.get(id)?.error, c)
       return wait
     }
-    if (!handed || handed.plan !== key || failed) await this.#start(p, runtime, plan, key, c)
+    const same = handed !== undefined && JSON.stringify(handed.plan) === JSON.stringify(plan)
+    if (!handed || failed) await this.#start(p, runtime, plan, c)
+    else if (!same && sameButSinks(handed.plan, plan, p)) await this.#change(p, runtime, plan, handed, c)
+    else if (!same) await this.#start(p, runtime, plan, c)
     else if (handed.desired !== p.spec.desired) await this.#turn(p, runtime, handed, c)
     await this.#report(p, this.phaseOf(id) ?? 'starting', this.#status.get(id)?.error, c)
     return undefined
   }
 
-  async #start(p: Proc, runtime: Runtime, plan: Plan, key: string, c: Call): Promise<void> {
+  async #start(p: Proc, runtime: Runtime, plan: Plan, c: Call): Promise<void> {
     const epoch = this.#k.epoch * RUNS + ++this.#runs
     const { run, secrets } = await makeRun({ k: this.#k, p, epoch, base: this.#base, c }, plan)
-    this.#handed.set(p.name, { epoch, plan: key, desired: p.spec.desired, run })
+    this.#handed.set(p.name, { epoch, plan, desired: p.spec.desired, run })
     this.#status.set(p.name, { id: p.name, epoch, phase: 'starting' })
     try {
       await runtime.service.ensure(run, secrets, c)
@@ -210,6 +222,26 @@ export class Processors {
       throw e
     }
     step('subscribe.processor-started')
+  }
+
+  /** Other sinks of the same run: those that stay go on undisturbed. */
+  async #change(p: Proc, runtime: Runtime, plan: Plan, handed: Handed, c: Call): Promise<void> {
+    const now = new Set(plan.ends.map(e => JSON.stringify(e)))
+    const kept = handed.plan.ends.filter(e => now.has(JSON.stringify(e))).map(e => e.name)
+    const names = new Set(plan.ends.map(e => e.name))
+    const gone = handed.plan.ends.filter(e => !names.has(e.name)).map(e => e.name)
+    const making = { k: this.#k, p, epoch: handed.epoch, base: this.#base, c, kept: new Set(kept) }
+    const { run, secrets } = await makeRun(making, plan)
+    try {
+      await runtime.service.ensure(run, secrets, c)
+    } catch (e) {
+      // Which sinks it has now is not known: it is started anew.
+      this.#handed.delete(p.name)
+      throw e
+    }
+    this.#handed.set(p.name, { ...handed, plan, desired: p.spec.desired, run })
+    for (const name of gone) this.#k.issued.endRun(p.uid, queueName(name))
+    await forgetPlaces(this.#k, p, gone, c)
   }
 
   /** PAUSE and RESUME: the same run goes on, with its position and its credentials. */
@@ -226,6 +258,7 @@ export class Processors {
       const f = this.#k.resources.get('Flow', name)
       if (f) await this.#k.positions.delete(cursorOf(p, f), c)
     }
+    await forgetPlaces(this.#k, p, p.spec.sinks, c)
     await this.#k.resources.update('Processor', p.name, () => ({ finalizers: [] }), c, p.uid)
   }
 
@@ -247,7 +280,11 @@ export class Processors {
     await this.#k.resources.update(
       'Processor',
       p.name,
-      n => ({ status: { conditions: n.status.conditions, epoch, phase, ...(error === undefined ? {} : { error }) } }),
+      n => {
+        const { error: _past, ...status } = n.status
+        const more = error === undefined ? {} : { error }
+        return { status: { ...status, epoch, phase, applied: p.generation, ...more } }
+      },
       c,
       p.uid,
     )
