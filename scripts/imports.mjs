@@ -18,7 +18,7 @@ function allowed(pkg) {
   // A library of plugins throws the seam's errors, and knows nothing else of the kernel.
   if (pkg.startsWith('lib/')) return ['@fnaa/protocol', '@fnaa/client', '@fnaa/core/plugin']
   if (pkg.startsWith('plugins/')) {
-    const rules = ['@fnaa/protocol', '@fnaa/client', '@fnaa/core/plugin', '@fnaa/lib-*']
+    const rules = ['@fnaa/protocol', '@fnaa/client', '@fnaa/core/plugin', '@fnaa/lib-*', '@fnaa/kafka-wire']
     // The runtime starts the host program and speaks its messages.
     return pkg === 'plugins/runtime-process' ? [...rules, '@fnaa/processor-host'] : rules
   }

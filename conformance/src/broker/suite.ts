@@ -8,3 +8,8 @@ import { extendBroker } from './tools.js'
 export function brokerSuite(opt: SuiteOptions<'broker'>): void {
   suite(opt, [...queueCases, ...eventCases, ...positionCases], extendBroker)
 }
+
+/** The control face alone: what needs nothing of the driver but to write and read a few events. */
+export function brokerServiceSuite(opt: SuiteOptions<'broker'>): void {
+  suite(opt, queueCases, extendBroker)
+}

@@ -1,5 +1,7 @@
 import { fnapError } from '@fnaa/protocol'
+import type { BrokerService, BrokerSupports } from '../contract/broker.js'
 import type { DnsService } from '../contract/dns.js'
+import { supportsOf } from '../data/brokers.js'
 import type { Loaded } from '../host/boot.js'
 import { type Context, describe, type Handler, item, list, type Words } from './command.js'
 
@@ -23,10 +25,12 @@ function find(cx: Context, kind: string, id: string): Loaded {
   if (!l) throw fnapError('NOTFOUND', `there is no such ${kind} here`)
   return l
 }
-const supports = (l: Loaded) =>
-  Object.entries(l.plugin.manifest.supports).map(
-    ([k, v]) => [k.toLowerCase(), Array.isArray(v) ? v.join(',') : String(v)] as const,
-  )
+function supports(l: Loaded) {
+  const declared = l.plugin.manifest.supports
+  const operated = l.plugin.manifest.kind === 'broker' && !('driverOnly' in l.service)
+  const now = operated ? supportsOf(declared as BrokerSupports, l.service as BrokerService) : declared
+  return Object.entries(now).map(([k, v]) => [k.toLowerCase(), Array.isArray(v) ? v.join(',') : String(v)] as const)
+}
 
 async function brokerPairs(l: Loaded, cx: Context) {
   const { type } = l.plugin.manifest.supports as { type: string }

@@ -8,7 +8,7 @@ export interface BrokerSupports {
   readonly model: 'log' | 'queue'
   readonly readers: 'independent' | 'competing'
   readonly order: 'none' | 'key' | 'total'
-  /** How strangers get in at the broker itself; empty: through fnap only. */
+  /** How strangers get in at the broker itself; empty: through fnap only. An instance may give less: `BrokerService.access`. */
   readonly access: readonly ('issued' | 'principal')[]
   readonly cut: 'open-connections' | 'next-request' | 'none'
   readonly batch: 'kafka-v2' | null
@@ -67,9 +67,14 @@ export interface BrokerService extends Service {
   ): Promise<readonly { readonly name: string; readonly lag?: number; readonly behindMs?: number }[]>
   /** For our own processors and the kernel's READ and WRITE: data rights only, never the administrator's. */
   internal(queue: string): { readonly endpoint: Endpoint; readonly credential: Credential | null }
-  /** Idempotent on `a.id`. @throws FNA_ERR_UNSUPPORTED where `supports.access` is empty */
+  /** Idempotent on `a.id`. @throws FNA_ERR_UNSUPPORTED where `access` is empty */
   grant(a: AccessRequest, c: Call): Promise<{ readonly endpoint: Endpoint; readonly credential: Credential | null }>
   revoke(id: string, c: Call): Promise<'revoked' | 'absent'>
+  /**
+   * What this instance gives now of its manifest's `supports.access`: a cluster may deny what its type can do, and that is known
+   * only once it has been asked. Absent: all of it.
+   */
+  access?(): BrokerSupports['access']
 }
 
 /** The data face: default export of the module that the manifest names. Opens any endpoint of its type, in any process. */

@@ -14,6 +14,10 @@ export interface Broker {
   readonly driver: string
 }
 
+/** What an instance supports now: its manifest's, with the access that its broker turned out to allow. */
+export const supportsOf = (s: BrokerSupports, service: Pick<BrokerService, 'access'>): BrokerSupports =>
+  service.access ? { ...s, access: service.access() } : s
+
 /** The brokers of the config, and the drivers of every type that it loads. */
 export class Brokers {
   readonly #operated = new Map<string, Broker>()
@@ -30,7 +34,9 @@ export class Brokers {
       const service = l.service as BrokerService
       this.#operated.set(l.plugin.id, {
         id: l.plugin.id,
-        supports: manifest.supports,
+        get supports() {
+          return supportsOf(manifest.supports, service)
+        },
         service,
         driver: manifest.driver ?? '',
       })

@@ -1,0 +1,51 @@
+import type { BrokerService, Driver, Plugin } from '@fnaa/core/plugin'
+import { type Kafka, startKafka, unavailable } from '@fnaa/services'
+import t, { test } from 'tap'
+import { type KafkaOptions, kafka } from './index.js'
+import { operatorsDial } from './service/dial.js'
+
+/** Why these tests are skipped; false where they run. */
+export const skip = unavailable() ?? false
+
+/** A cluster for all tests of this file; null where there can be none, and then the tests are skipped by `skip`. */
+export async function oneCluster(...opt: Parameters<typeof startKafka>): Promise<Kafka | null> {
+  if (skip) {
+    test('a real Kafka', { skip }, async () => undefined)
+    return null
+  }
+  const cluster = await startKafka(...opt)
+  t.teardown(() => cluster.stop())
+  return cluster
+}
+
+export const plain = (k: Kafka): KafkaOptions => ({ servers: k.servers })
+export const secure = (k: Kafka): KafkaOptions => ({
+  servers: k.secureServers,
+  tls: { ca: k.ca },
+  sasl: { mechanism: 'scram-sha-256', ...k.admin! },
+})
+
+let plugins = 0
+/** The plugin with names of its own, so that many share a cluster. */
+export function isolated(options: KafkaOptions): Plugin<'broker'> {
+  const plugin = kafka(options)
+  const prefix = `t${++plugins}.`
+  return {
+    ...plugin,
+    async setup(ctx) {
+      const service = (await plugin.setup(ctx)) as BrokerService
+      return new Proxy(service, {
+        get(target, key) {
+          if (key === 'queueFor') return (flow: string) => target.queueFor(prefix + flow)
+          const value = Reflect.get(target, key, target) as unknown
+          return typeof value === 'function' ? value.bind(target) : value
+        },
+      })
+    },
+  }
+}
+
+/** The harness has no network of its own: drivers of these tests reach loopback. */
+export const reaching = (loaded: Driver): Driver => ({
+  open: (endpoint, credential, host, c) => loaded.open(endpoint, credential, { ...host, dial: operatorsDial }, c),
+})

@@ -1,0 +1,41 @@
+import { createRequire } from 'node:module'
+import { CONTRACT, definePlugin } from '@fnaa/core/plugin'
+import { type KafkaOptions, OPTIONS_SCHEMA, settings } from './options.js'
+import { openService } from './service/service.js'
+
+export type { KafkaOptions, SaslOptions, Secret } from './options.js'
+
+const { name, version } = createRequire(import.meta.url)('../package.json') as { name: string; version: string }
+
+/**
+ * Flows on a Kafka cluster: `kafka({ servers: ['kafka.example.org:9093'], tls: true, sasl: { … } })`.
+ * @throws FNA_ERR_CONFIG from `setup` where the cluster refuses the login or TLS fails; where nobody answers the agent starts,
+ * and flows wait until somebody does
+ */
+export const kafka = definePlugin<'broker', KafkaOptions>({
+  manifest: {
+    name,
+    version,
+    kind: 'broker',
+    contract: CONTRACT,
+    supports: {
+      type: 'kafka',
+      model: 'log',
+      readers: 'independent',
+      order: 'key',
+      access: ['issued'],
+      cut: 'open-connections',
+      batch: 'kafka-v2',
+      transactions: true,
+      // What brokers take unless their operator says otherwise (message.max.bytes), less what stands around an event.
+      maxEventBytes: 1_048_000,
+      reach: 'network',
+    },
+    options: OPTIONS_SCHEMA,
+    driver: new URL('./driver.js', import.meta.url).href,
+  },
+  setup: async (ctx, options) => openService(ctx, settings(options)),
+})
+
+/** The factory that a config file calls. */
+export default kafka

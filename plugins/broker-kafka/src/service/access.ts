@@ -1,0 +1,249 @@
+import { createHmac, pbkdf2, randomBytes } from 'node:crypto'
+import { promisify } from 'node:util'
+import { type AccessRequest, type Call, type Credential, type Ctx, FnaError } from '@fnaa/core/plugin'
+import {
+  alterScramUsers,
+  Cluster,
+  Connection,
+  KafkaError,
+  metadata,
+  type ScramMechanism,
+  saslHandshake,
+} from '@fnaa/kafka-wire'
+import type { AclEntry, AclFilter } from 'kafkajs'
+import type { Settings } from '../options.js'
+import type { Clients } from './clients.js'
+import { operatorsDial, targetOf } from './dial.js'
+import { mapped } from './errors.js'
+import { need } from './topics.js'
+
+const derive = promisify(pbkdf2)
+/** What Kafka's own tools use; its lowest. The password has 256 bits: nobody finds it by trying. */
+const ITERATIONS = 4096
+const KEY = 'access-key'
+/** Milliseconds until the brokers know of a new user, at most; and between two looks. */
+const SETTLE = 10_000
+const PAUSE = 50
+
+/** A name of the protocol's enums, in kafkajs's numbers. */
+const TOPIC = 2
+const GROUP = 3
+const TRANSACTIONAL_ID = 5
+const ANY = 1
+const LITERAL = 3
+const PREFIXED = 4
+const READ = 3
+const WRITE = 4
+const DESCRIBE = 8
+const ALLOW = 3
+
+/** Users of ours at the cluster: one for each access, named after it, with rights on one topic. */
+export class Access {
+  readonly #ctx: Ctx
+  readonly #s: Settings
+  readonly mechanism: ScramMechanism
+
+  constructor(ctx: Ctx, s: Settings, mechanism: ScramMechanism) {
+    this.#ctx = ctx
+    this.#s = s
+    this.mechanism = mechanism
+  }
+
+  /** @throws FNA_ERR_NOTFOUND, FNA_ERR_DENIED, FNA_ERR_UNAVAILABLE */
+  async grant(k: Clients, a: AccessRequest, c: Call): Promise<{ user: string; credential: Credential }> {
+    const user = userOf(a.id)
+    await need(k.wire, a.queue, c)
+    const password = await this.#password(a.id, c)
+    const salt = randomBytes(24)
+    const [hash, length] = this.mechanism === 'SCRAM-SHA-256' ? ['sha256', 32] : (['sha512', 64] as const)
+    const salted = await this.#ctx.hash(() => derive(password, salt, ITERATIONS, length as number, hash as string))
+    const put = [{ user, mechanism: this.mechanism, iterations: ITERATIONS, salt, salted }]
+    try {
+      await alterUsers(k.wire, { remove: [], put }, c)
+      await this.#allow(k, user, rules(user, a))
+      await this.#usable(user, password, a.queue, c)
+    } catch (e) {
+      throw mapped(e, `access ${a.id} to topic ${a.queue} cannot be given`)
+    }
+    return { user, credential: { mechanism: this.mechanism, values: { user, password } } }
+  }
+
+  /** Rights first: they end what is open, the user's end keeps it from coming back. */
+  async revoke(k: Clients, id: string, c: Call): Promise<'revoked' | 'absent'> {
+    const user = userOf(id)
+    try {
+      const admin = await k.admin()
+      const { filterResponses } = await admin.deleteAcls({ filters: [allOf(user)] })
+      const rights = filterResponses.flatMap(f => f.matchingAcls)
+      const users = await alterUsers(k.wire, { remove: [{ user, mechanism: this.mechanism }], put: [] }, c)
+      return rights.length > 0 || users > 0 ? 'revoked' : 'absent'
+    } catch (e) {
+      throw mapped(e, `access ${id} cannot be taken away`)
+    }
+  }
+
+  /** What stands beside the wanted rules goes, so that repeating a grant with fewer rights takes the others away. */
+  async #allow(k: Clients, user: string, wanted: readonly AclEntry[]): Promise<void> {
+    const admin = await k.admin()
+    const { resources } = await admin.describeAcls(allOf(user))
+    const had = resources.flatMap(({ acls, ...r }) => acls.map(a => ({ ...r, ...a })))
+    const missing = wanted.filter(w => !had.some(h => same(h, w)))
+    const surplus = had.filter(h => !wanted.some(w => same(h, w)))
+    if (surplus.length > 0) await admin.deleteAcls({ filters: surplus })
+    if (missing.length > 0) await admin.createAcls({ acl: missing })
+  }
+
+  /** Each broker hears of users and rights by itself: a credential is handed out when all of them let it in. */
+  async #usable(username: string, password: string, topic: string, c: Call): Promise<void> {
+    const { servers, tls } = this.#s
+    const sasl = { mechanism: this.mechanism, username, password }
+    const cluster = new Cluster({ servers, dial: operatorsDial, sasl, ...(tls && { tls }) })
+    const end = performance.now() + SETTLE
+    try {
+      for (;;) {
+        const refused = await refusals(cluster, topic, c).catch(e => e as Error)
+        if (refused === null) return
+        if (performance.now() > end || c.signal.aborted) throw refused
+        await new Promise(resolve => setTimeout(resolve, PAUSE))
+      }
+    } finally {
+      cluster.close()
+    }
+  }
+
+  /** The same for the same access, and kept nowhere: made from its id and a key in the agent's sealed state. */
+  async #password(id: string, c: Call): Promise<string> {
+    const { state } = this.#ctx
+    let kept = (await state.get(KEY, c))?.value
+    if (!kept) {
+      const made = randomBytes(32)
+      await state.put(KEY, made, { ifRevision: null, durable: true }, c).catch(e => {
+        if ((e as FnaError).code !== 'FNA_ERR_CONFLICT') throw e
+      })
+      kept = (await state.get(KEY, c))?.value
+    }
+    if (!kept) throw new FnaError('FNA_ERR_UNAVAILABLE', 'the key of passwords has gone from the state')
+    return createHmac('sha256', kept).update(`password of ${id}`).digest('base64url')
+  }
+}
+
+/**
+ * Which SCRAM mechanism users can be issued for; null where the cluster issues none: it has no authorizer, its listener no
+ * SCRAM, or the user of `sasl` not the right (ALTER on the cluster).
+ * @throws FNA_ERR_UNAVAILABLE
+ */
+export async function probe(k: Clients, s: Settings, c: Call): Promise<ScramMechanism | null> {
+  // Who comes without a login has no use for a user.
+  if (s.access === 'none' || !s.sasl) return null
+  try {
+    const mechanism = await offered(s, c)
+    if (!mechanism) return null
+    // Nobody's user is removed: that there is none is said only to those who may.
+    await alterUsers(k.wire, { remove: [{ user: 'fnaad-nobody', mechanism }], put: [] }, c)
+    await (await k.admin()).describeAcls(allOf('fnaad-nobody'))
+    return mechanism
+  } catch (e) {
+    const known = mapped(e, 'access cannot be given')
+    if (known.code === 'FNA_ERR_UNAVAILABLE') throw known
+    return null
+  }
+}
+
+async function offered(s: Settings, c: Call): Promise<ScramMechanism | null> {
+  const own = s.sasl!.mechanism
+  if (own === 'SCRAM-SHA-256' || own === 'SCRAM-SHA-512') return own
+  // What a listener offers is told to who asks for what it does not offer, before any login.
+  const at = targetOf(s.servers[0]!, s.tls)
+  const connection = await Connection.open(at, { dial: operatorsDial }, c)
+  try {
+    const { mechanisms } = await connection.request(saslHandshake, { mechanism: '?' })
+    return (['SCRAM-SHA-256', 'SCRAM-SHA-512'] as const).find(m => mechanisms.includes(m)) ?? null
+  } finally {
+    connection.destroy()
+  }
+}
+
+/** What the first broker that refuses says; null where none does. One that is down refuses nobody. */
+async function refusals(cluster: Cluster, topic: string, c: Call): Promise<Error | null> {
+  const { nodes } = await cluster.metadata([], c)
+  for (const node of nodes) {
+    const connection = await cluster.node(node.id, 'control', c).catch(e => {
+      if ((e as FnaError).code === 'FNA_ERR_UNAVAILABLE') return null
+      throw e
+    })
+    const error = (await connection?.request(metadata, { topics: [topic] }))?.topics[0]?.error ?? 0
+    if (error !== 0) return new KafkaError(error, `broker ${node.id}`)
+  }
+  return null
+}
+
+/** @returns how many of those to be removed were there */
+async function alterUsers(
+  wire: Cluster,
+  change: Parameters<typeof alterScramUsers.encode>[1],
+  c: Call,
+): Promise<number> {
+  return wire.retry(
+    async () => {
+      const { controller } = await wire.metadata([], c)
+      const connection = await wire.node(controller, 'control', c)
+      const answers = await connection.request(alterScramUsers, change)
+      for (const a of answers) {
+        if (a.error !== 0 && a.error !== NO_SUCH_USER)
+          throw new KafkaError(a.error, `user ${a.user}: ${a.message ?? ''}`)
+      }
+      return answers.filter(a => a.error === 0).length
+    },
+    c,
+    5_000,
+  )
+}
+const NO_SUCH_USER = 91
+
+/** @throws FNA_ERR_INVALID for what could be taken for more than a name */
+function userOf(id: string): string {
+  if (!/^[A-Za-z0-9_-]{1,128}$/.test(id))
+    throw new FnaError('FNA_ERR_INVALID', 'an access id has letters, digits, - and _ only')
+  return `fnaad-${id}`
+}
+
+const allOf = (user: string): AclFilter => ({
+  resourceType: ANY,
+  resourcePatternType: ANY,
+  principal: `User:${user}`,
+  operation: ANY,
+  permissionType: ANY,
+})
+
+/** Its topic; and groups and transactions by its own name, or whose names begin with that and a dot. */
+function rules(user: string, a: AccessRequest): AclEntry[] {
+  const entry = (resourceType: number, resourceName: string, operation: number, resourcePatternType = LITERAL) => ({
+    resourceType,
+    resourceName,
+    resourcePatternType,
+    principal: `User:${user}`,
+    host: '*',
+    operation,
+    permissionType: ALLOW,
+  })
+  const own = (type: number, operation: number) => [
+    entry(type, user, operation),
+    entry(type, `${user}.`, operation, PREFIXED),
+  ]
+  const writes = a.rights.includes('write')
+  return [
+    entry(TOPIC, a.queue, DESCRIBE),
+    ...(a.rights.includes('read') ? [entry(TOPIC, a.queue, READ)] : []),
+    ...(writes ? [entry(TOPIC, a.queue, WRITE)] : []),
+    ...own(GROUP, READ),
+    ...(writes ? [...own(TRANSACTIONAL_ID, WRITE), ...own(TRANSACTIONAL_ID, DESCRIBE)] : []),
+  ]
+}
+
+const same = (a: AclEntry, b: AclEntry) =>
+  a.resourceType === b.resourceType &&
+  a.resourceName === b.resourceName &&
+  a.resourcePatternType === b.resourcePatternType &&
+  a.operation === b.operation &&
+  a.permissionType === b.permissionType &&
+  a.host === b.host

@@ -1,0 +1,151 @@
+import type { Call, DriverHost } from '@fnaa/core/plugin'
+import { cutBatches, describeConsumerGroups, expectOk, fetch, offsetFetch, type TopicInfo } from '@fnaa/kafka-wire'
+import { batchOf } from '@fnaa/protocol'
+import { READER, WRITER } from '../fence.js'
+import { type Offsets, offsetsAt } from '../places.js'
+import type { Clients } from './clients.js'
+import { kafkaName, mapped } from './errors.js'
+import { need } from './topics.js'
+
+export interface Consumer {
+  readonly name: string
+  readonly lag?: number
+  readonly behindMs?: number
+}
+
+/** Groups that are asked after at once. */
+const AT_ONCE = 16
+
+/**
+ * Who reads a topic: groups that have committed something of it, and groups with a member that has subscribed to it. Lag counts
+ * as Kafka's own tools do: from what is committed to the end, partitions without a commit left out.
+ */
+export async function consumers(
+  k: Clients,
+  topic: string,
+  host: DriverHost,
+  now: number,
+  c: Call,
+): Promise<Consumer[]> {
+  const info = await need(k.wire, topic, c)
+  try {
+    const { groups } = await (await k.admin()).listGroups()
+    const names = groups.map(g => g.groupId).filter(name => !name.startsWith(WRITER))
+    const ends = await offsetsAt({ cluster: k.wire, topic, host }, 'latest', c)
+    const committed = new Map<string, Offsets>()
+    await inTurns(names, async name => {
+      const offsets = await commits(k, name, info, c)
+      if (offsets.size > 0) committed.set(name, offsets)
+    })
+    const others = await subscribed(
+      k,
+      names.filter(name => !committed.has(name)),
+      topic,
+      c,
+    )
+    const ages = new Map<string, Promise<number | undefined>>()
+    const reading = [...committed].map(async ([name, offsets]) => {
+      const waiting = [...offsets].filter(([p, offset]) => offset < (ends.get(p) ?? 0))
+      const lag = waiting.reduce((n, [p, offset]) => n + ends.get(p)! - offset, 0)
+      const written = await Promise.all(waiting.map(([p, offset]) => remembered(ages, k, info, p, offset, c)))
+      const oldest = Math.min(...written.map(t => t ?? Number.POSITIVE_INFINITY))
+      const behindMs = lag === 0 ? 0 : Number.isFinite(oldest) ? Math.max(0, now - oldest) : undefined
+      return { name: readerOf(name), lag, ...(behindMs !== undefined && { behindMs }) }
+    })
+    return [...(await Promise.all(reading)), ...others.map(name => ({ name }))].sort((a, b) =>
+      a.name < b.name ? -1 : 1,
+    )
+  } catch (e) {
+    throw mapped(e, `the consumers of topic ${topic} cannot be listed`)
+  }
+}
+
+/** Our own readers' groups bear a prefix. */
+const readerOf = (group: string) => (group.startsWith(READER) ? group.slice(READER.length) : group)
+
+async function inTurns<T>(items: readonly T[], work: (item: T) => Promise<void>): Promise<void> {
+  const left = [...items]
+  const worker = async () => {
+    for (let item = left.shift(); item !== undefined; item = left.shift()) await work(item)
+  }
+  await Promise.all(Array.from({ length: AT_ONCE }, worker))
+}
+
+/** Empty where it has committed nothing of the topic, or we may not see it. */
+async function commits(k: Clients, group: string, info: TopicInfo, c: Call): Promise<Offsets> {
+  try {
+    return await k.wire.retry(async () => {
+      const coordinator = await k.wire.coordinator(group, 'group', c)
+      const parts = info.partitions.map(({ partition }) => ({ topic: info.name, partition }))
+      const answer = await coordinator.request(offsetFetch, { group, parts })
+      expectOk(answer.error, `group ${group}`)
+      return new Map(answer.parts.filter(p => p.error === 0 && p.offset >= 0).map(p => [p.partition, p.offset]))
+    }, c)
+  } catch (e) {
+    if (hidden(e)) return new Map()
+    throw e
+  }
+}
+
+const HIDDEN = new Set(['GROUP_AUTHORIZATION_FAILED', 'GROUP_ID_NOT_FOUND', 'TOPIC_AUTHORIZATION_FAILED'])
+const hidden = (e: unknown) => HIDDEN.has(kafkaName(e) ?? '')
+
+/** Groups with a member that reads the topic without having committed yet. */
+async function subscribed(k: Clients, groups: readonly string[], topic: string, c: Call): Promise<string[]> {
+  const found: string[] = []
+  const { AssignerProtocol } = await import('kafkajs').then(m => m.default)
+  await inTurns(groups, async name => {
+    try {
+      const [group] = (await (await k.admin()).describeGroups([name])).groups
+      // To who asks in the old way, a group of the new protocol (KIP-848) is dead.
+      const topics =
+        !group || group.state === 'Dead'
+          ? await topicsOfNew(k, name, c)
+          : group.members.flatMap(m => AssignerProtocol.MemberMetadata.decode(m.memberMetadata)?.topics ?? [])
+      if (topics.includes(topic)) found.push(name)
+    } catch (e) {
+      if (!hidden(e)) throw e
+    }
+  })
+  return found
+}
+
+async function topicsOfNew(k: Clients, group: string, c: Call): Promise<string[]> {
+  const coordinator = await k.wire.coordinator(group, 'group', c)
+  if (!coordinator.knows(describeConsumerGroups as never)) return []
+  const [found] = await coordinator.request(describeConsumerGroups, { groups: [group] })
+  return found && found.error === 0 ? found.members.flatMap(m => m.topics) : []
+}
+
+/** Many readers wait at the same place: it is looked at once. */
+function remembered(
+  ages: Map<string, Promise<number | undefined>>,
+  k: Clients,
+  info: TopicInfo,
+  partition: number,
+  offset: number,
+  c: Call,
+): Promise<number | undefined> {
+  const key = `${partition} ${offset}`
+  const known = ages.get(key) ?? writtenAt(k, info, partition, offset, c).catch(() => undefined)
+  ages.set(key, known)
+  return known
+}
+
+/** The time stamp of an event, as its batch has it (milliseconds since 1970). */
+async function writtenAt(k: Clients, info: TopicInfo, partition: number, offset: number, c: Call) {
+  const { name: topic, id, partitions } = info
+  const leaderEpoch = partitions.find(p => p.partition === partition)?.leaderEpoch ?? -1
+  const connection = await k.wire.leader(topic, partition, 'control', c)
+  const answer = await connection.request(fetch, {
+    waitMs: 0,
+    minBytes: 0,
+    maxBytes: 1,
+    committed: true,
+    session: { id: 0, epoch: -1 },
+    parts: [{ topic, id, partition, offset, leaderEpoch, maxBytes: 1 }],
+  })
+  const records = answer.parts[0]?.records
+  const first = records ? cutBatches(records).batches[0] : undefined
+  return first && batchOf({ shard: '', last: '', bytes: first.bytes }).newest
+}
