@@ -1,7 +1,7 @@
 export { type AuthMutant, authMutants } from './auth/mutants.js'
 export { authSuite } from './auth/suite.js'
 export { type BrokerMutant, brokerMutants } from './broker/mutants.js'
-export { brokerServiceSuite, brokerSuite } from './broker/suite.js'
+export { brokerDriverSuite, brokerServiceSuite, brokerSuite } from './broker/suite.js'
 export * from './clock.js'
 export * from './collect.js'
 export { type DnsMutant, dnsMutants } from './dns/mutants.js'

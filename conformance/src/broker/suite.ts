@@ -13,3 +13,8 @@ export function brokerSuite(opt: SuiteOptions<'broker'>): void {
 export function brokerServiceSuite(opt: SuiteOptions<'broker'>): void {
   suite(opt, queueCases, extendBroker)
 }
+
+/** The data face alone. */
+export function brokerDriverSuite(opt: SuiteOptions<'broker'>): void {
+  suite(opt, [...eventCases, ...positionCases], extendBroker)
+}

@@ -1,4 +1,4 @@
-import { type Call, FnaError } from '@fnaa/core/plugin'
+import type { Call } from '@fnaa/core/plugin'
 import {
   type Connection,
   KafkaError,
@@ -12,7 +12,7 @@ import {
 } from '@fnaa/kafka-wire'
 import { readBatchHeader } from '@fnaa/protocol'
 import { wait } from './fetcher.js'
-import { isFenced, type Writer } from './producer.js'
+import { isReplaced, type LiveWriter } from './producer.js'
 import type { Topic } from './topic.js'
 
 /** Requests of an idempotent producer that a broker remembers: more could not be told from duplicates. */
@@ -52,7 +52,7 @@ interface Trouble {
 export class Lane {
   readonly #at: Topic
   readonly #partition: number
-  readonly #writer: Writer
+  readonly #writer: LiveWriter
   readonly #signal: AbortSignal
   readonly #counts: { merged: number }
   #waiting: Item[] = []
@@ -60,13 +60,15 @@ export class Lane {
   #sent: Item[] = []
   #flying = 0
   #sequence = 0
+  /** The writer's, of which the sequence is. */
+  #generation = 0
   #running = false
   #trouble: Trouble | null = null
   #failure: unknown
   #failures = 0
   #wake: (() => void) | null = null
 
-  constructor(at: Topic, partition: number, writer: Writer, signal: AbortSignal, counts: { merged: number }) {
+  constructor(at: Topic, partition: number, writer: LiveWriter, signal: AbortSignal, counts: { merged: number }) {
     this.#at = at
     this.#partition = partition
     this.#writer = writer
@@ -103,7 +105,14 @@ export class Lane {
     while (this.#failure === undefined && this.#waiting.length + this.#sent.length > 0) {
       if (this.#trouble !== null && this.#flying === 0) {
         await this.#recover(this.#trouble)
-      } else if (this.#trouble !== null || this.#waiting.length === 0 || this.#flying >= IN_FLIGHT) {
+      } else if (this.#generation !== this.#writer.generation && this.#flying === 0) {
+        this.#beginAnew()
+      } else if (
+        this.#trouble !== null ||
+        this.#generation !== this.#writer.generation ||
+        this.#waiting.length === 0 ||
+        this.#flying >= IN_FLIGHT
+      ) {
         await new Promise<void>(resolve => {
           this.#wake = resolve
         })
@@ -125,13 +134,13 @@ export class Lane {
   }
 
   #send(connection: Connection): void {
-    if (this.#trouble !== null || this.#waiting.length === 0) return
+    if (this.#trouble !== null || this.#waiting.length === 0 || this.#generation !== this.#writer.generation) return
     const item = this.#next()
     if (item.sequence < 0) {
       item.sequence = this.#sequence
       this.#sequence = (this.#sequence + item.count) % 0x80000000
     }
-    const { id: producerId, epoch: producerEpoch } = this.#writer.producer
+    const { id: producerId, epoch: producerEpoch } = this.#writer.now.producer
     const batch = stamped(item.bytes, { producerId, producerEpoch, sequence: item.sequence, transactional: false })
     const parts = [{ topic: this.#at.topic, partition: this.#partition, batch }]
     this.#sent.push(item)
@@ -191,14 +200,30 @@ export class Lane {
     this.#trouble = null
     this.#waiting = [...this.#sent, ...this.#waiting]
     this.#sent = []
-    if (isFenced(error))
-      return this.fail(new FnaError('FNA_ERR_FENCED', 'another writer has taken over', { cause: error }))
+    if (isReplaced(error)) return this.#renew()
     const again = passes(error) || kafkaCode(error) === 'OUT_OF_ORDER_SEQUENCE_NUMBER'
     if (!again && item !== undefined && item === this.#waiting[0]) return this.#refuse(error)
     const late = performance.now() - (this.#waiting[0]?.since ?? 0) > PATIENCE_MS
     if (!again || late || this.#signal.aborted) return this.fail(error)
     this.#at.cluster.forget(this.#at.topic)
     await wait(PAUSE_MS[Math.min(this.#failures++, PAUSE_MS.length - 1)]!, this.#signal)
+  }
+
+  async #renew(): Promise<void> {
+    try {
+      await this.#writer.renew(this.#generation, { signal: this.#signal })
+    } catch (e) {
+      this.fail(e)
+    }
+  }
+
+  /** Another producer's sequences begin at 0. */
+  #beginAnew(): void {
+    this.#waiting = [...this.#sent, ...this.#waiting]
+    this.#sent = []
+    for (const item of this.#waiting) item.sequence = -1
+    this.#sequence = 0
+    this.#generation = this.#writer.generation
   }
 
   /** The broker will never take the first: nothing of what stands behind it has been taken either, and gets new numbers. */

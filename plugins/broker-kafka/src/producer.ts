@@ -5,7 +5,6 @@ import {
   endTxn,
   expectOk,
   initProducerId,
-  KafkaError,
   kafkaCode,
   type Producer,
 } from '@fnaa/kafka-wire'
@@ -44,6 +43,39 @@ export async function namedWriter(at: Topic, transactionalId: string, c: Call): 
       'no transactional id: a writer that is replaced is noticed later',
     )
     return anonymousWriter(at, c)
+  }
+}
+
+/**
+ * The writer of one sink, which may have to be made anew: a cluster forgets producers, and who opens the same writer in the same epoch
+ * once more takes its place without being its successor.
+ */
+export class LiveWriter {
+  readonly #make: (c: Call) => Promise<Writer>
+  #making: Promise<void> | null = null
+  /** Rises with each: sequences begin anew. */
+  generation = 0
+
+  /** @param make throws FNA_ERR_FENCED where a successor has been seen */
+  constructor(
+    public now: Writer,
+    make: (c: Call) => Promise<Writer>,
+  ) {
+    this.#make = make
+  }
+
+  /** Once for all that ask because of the same generation. @throws FNA_ERR_FENCED, FNA_ERR_UNAVAILABLE */
+  renew(generation: number, c: Call): Promise<void> {
+    if (generation !== this.generation) return Promise.resolve()
+    this.#making ??= this.#make(c)
+      .then(writer => {
+        this.now = writer
+        this.generation++
+      })
+      .finally(() => {
+        this.#making = null
+      })
+    return this.#making
   }
 }
 
@@ -89,10 +121,14 @@ async function settled(at: Topic, { transactionalId, producer }: Writer, c: Call
   }, c)
 }
 
-/** Has somebody else taken this writer's place? */
-export const isFenced = (e: unknown): boolean => {
+/** Has somebody else taken this producer's place, or has the cluster forgotten it? */
+export const isReplaced = (e: unknown): boolean => {
   const code = kafkaCode(e)
-  return code === 'INVALID_PRODUCER_EPOCH' || code === 'PRODUCER_FENCED' || code === 'INVALID_PRODUCER_ID_MAPPING'
+  return code !== undefined && REPLACED.has(code)
 }
-
-export const corrupt = (topic: string): KafkaError => new KafkaError(2, `a batch for topic ${topic}`)
+const REPLACED = new Set([
+  'INVALID_PRODUCER_EPOCH',
+  'PRODUCER_FENCED',
+  'INVALID_PRODUCER_ID_MAPPING',
+  'UNKNOWN_PRODUCER_ID',
+])

@@ -15,7 +15,7 @@ import {
 import { Group, WRITER } from './fence.js'
 import { Lane } from './lane.js'
 import { KeptPosition, keptPosition } from './positions.js'
-import { anonymousWriter, fenceOff, namedWriter, type Writer } from './producer.js'
+import { anonymousWriter, fenceOff, LiveWriter, namedWriter } from './producer.js'
 import { shardOf } from './sharding.js'
 import type { Topic } from './topic.js'
 import { Transactions } from './transactions.js'
@@ -30,7 +30,10 @@ export async function openSink(
   opt: { readonly writer: string; readonly epoch: number },
   c: Call,
 ): Promise<Sink> {
-  if (opt.epoch === 0) return new KafkaSink(at, await anonymousWriter(at, c))
+  if (opt.epoch === 0) {
+    const make = (call: Call) => anonymousWriter(at, call)
+    return new KafkaSink(at, new LiveWriter(await make(c), make))
+  }
   const info = await at.cluster.topic(at.topic, c, true)
   const group = new Group(at, WRITER + opt.writer, opt.epoch)
   const { mark } = await group.read([0], c)
@@ -39,22 +42,25 @@ export async function openSink(
     if (mark) await fenceOff(at, writer, c)
     await group.commit(new Map([[0, 0]]), c, info.id ?? '?')
   }
-  return new KafkaSink(at, writer, call => namedWriter(at, WRITER + opt.writer, call))
+  const renew = async (call: Call) => {
+    // Was it a successor, or somebody of the same epoch?
+    await group.read([0], call)
+    return namedWriter(at, WRITER + opt.writer, call)
+  }
+  return new KafkaSink(at, new LiveWriter(writer, renew))
 }
 
 class KafkaSink implements Sink {
   readonly #at: Topic
-  readonly #writer: Writer
+  readonly #writer: LiveWriter
   readonly #lanes = new Map<number, Lane>()
   readonly #closed = new AbortController()
   readonly #counts = { merged: 0 }
-  readonly #renew: ((c: Call) => Promise<Writer>) | undefined
   readonly #exactly = new Map<string, Promise<Transactions>>()
 
-  constructor(at: Topic, writer: Writer, renew?: (c: Call) => Promise<Writer>) {
+  constructor(at: Topic, writer: LiveWriter) {
     this.#at = at
     this.#writer = writer
-    this.#renew = renew
   }
 
   async write(b: Batch, opt: { exactly?: Exactly }, c: Call): Promise<{ cursor: string }> {
@@ -99,8 +105,7 @@ class KafkaSink implements Sink {
   }
 
   async #begin(reader: string, c: Call): Promise<Transactions> {
-    const renew = this.#renew
-    if (!renew || this.#writer.transactionalId === null)
+    if (this.#writer.now.transactionalId === null)
       throw new FnaError(
         'FNA_ERR_UNSUPPORTED',
         'exactly once needs a writer with an epoch, and a cluster that grants a transactional id',
@@ -108,7 +113,7 @@ class KafkaSink implements Sink {
     const { partitions } = await this.#at.cluster.topic(this.#at.topic, c)
     const position = new KeptPosition(this.#at.topic, partitions.length, await this.restore(reader, c))
     const signal = AbortSignal.any([this.#closed.signal, this.#at.cluster.signal])
-    return new Transactions(this.#at, { writer: this.#writer, renew, reader, position }, signal)
+    return new Transactions(this.#at, { writer: this.#writer, reader, position }, signal)
   }
 
   #lane(partition: number): Lane {

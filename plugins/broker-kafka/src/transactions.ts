@@ -1,4 +1,4 @@
-import { type Call, FnaError } from '@fnaa/core/plugin'
+import type { Call } from '@fnaa/core/plugin'
 import {
   type Api,
   addOffsetsToTxn,
@@ -15,7 +15,7 @@ import {
 import { type Position, readBatchHeader } from '@fnaa/protocol'
 import { wait } from './fetcher.js'
 import { EXACTLY, type KeptPosition, keptPosition } from './positions.js'
-import { isFenced, type Writer } from './producer.js'
+import { isReplaced, type LiveWriter, type Writer } from './producer.js'
 import type { Topic } from './topic.js'
 
 /** Bytes that one transaction holds at most, and writes. */
@@ -42,25 +42,18 @@ interface Waiting extends Exact {
  */
 export class Transactions {
   readonly #at: Topic
-  readonly #renew: (c: Call) => Promise<Writer>
+  readonly #writer: LiveWriter
   readonly #reader: string
   readonly #position: KeptPosition
   readonly #signal: AbortSignal
   readonly #sequences = new Map<number, number>()
-  #writer: Writer
   #waiting: Waiting[] = []
   #running = false
   #failure: unknown
 
-  /** @param renew makes the writer anew after a transaction that had to be given up */
-  constructor(
-    at: Topic,
-    who: { writer: Writer; renew: (c: Call) => Promise<Writer>; reader: string; position: KeptPosition },
-    signal: AbortSignal,
-  ) {
+  constructor(at: Topic, who: { writer: LiveWriter; reader: string; position: KeptPosition }, signal: AbortSignal) {
     this.#at = at
     this.#writer = who.writer
-    this.#renew = who.renew
     this.#reader = who.reader
     this.#position = who.position
     this.#signal = signal
@@ -128,7 +121,7 @@ export class Transactions {
   /** One partition's batches, in order, as many under way as a broker remembers. */
   async #produce(partition: number, group: readonly Waiting[], ends: Map<Waiting, string>, c: Call): Promise<void> {
     const connection = await this.#at.cluster.leader(this.#at.topic, partition, 'produce', c)
-    const { id: producerId, epoch: producerEpoch } = this.#writer.producer
+    const { id: producerId, epoch: producerEpoch } = this.#writer.now.producer
     const { transactionalId } = this.#mine()
     const flying: Promise<void>[] = []
     for (const w of group) {
@@ -174,7 +167,7 @@ export class Transactions {
   }
 
   #mine(): { transactionalId: string; producer: Writer['producer'] } {
-    return { transactionalId: this.#writer.transactionalId as string, producer: this.#writer.producer }
+    return { transactionalId: this.#writer.now.transactionalId as string, producer: this.#writer.now.producer }
   }
 
   /**
@@ -183,14 +176,14 @@ export class Transactions {
    */
   async #recover(e: unknown, group: readonly Waiting[], c: Call): Promise<void> {
     this.#waiting.unshift(...group)
-    if (isFenced(e)) return this.fail(new FnaError('FNA_ERR_FENCED', 'another writer has taken over', { cause: e }))
-    const again = passes(e) || ['OUT_OF_ORDER_SEQUENCE_NUMBER', 'INVALID_TXN_STATE'].includes(kafkaCode(e) ?? '')
+    const again =
+      passes(e) || isReplaced(e) || ['OUT_OF_ORDER_SEQUENCE_NUMBER', 'INVALID_TXN_STATE'].includes(kafkaCode(e) ?? '')
     const late = performance.now() - (this.#waiting[0]?.since ?? 0) > PATIENCE_MS
     if (!again || late || this.#signal.aborted) return this.fail(e)
     this.#at.cluster.forget(this.#at.topic)
     await wait(50, this.#signal)
     try {
-      this.#writer = await this.#renew(c)
+      await this.#writer.renew(this.#writer.generation, c)
       this.#sequences.clear()
       const kept = await keptPosition(this.#at, this.#reader, c)
       this.#position.reset(kept)
