@@ -15,6 +15,8 @@ export interface Consumer {
 
 /** Groups that are asked after at once. */
 const AT_ONCE = 16
+/** Milliseconds. */
+const PATIENCE = 5_000
 
 /**
  * Who reads a topic: groups that have committed something of it, and groups with a member that has subscribed to it. Lag counts
@@ -28,36 +30,43 @@ export async function consumers(
   c: Call,
 ): Promise<Consumer[]> {
   const info = await need(k.wire, topic, c)
-  try {
-    const { groups } = await (await k.admin()).listGroups()
-    const names = groups.map(g => g.groupId).filter(name => !name.startsWith(WRITER))
-    const ends = await offsetsAt({ cluster: k.wire, topic, host }, 'latest', c)
-    const committed = new Map<string, Offsets>()
-    await inTurns(names, async name => {
-      const offsets = await commits(k, name, info, c)
-      if (offsets.size > 0) committed.set(name, offsets)
-    })
-    const others = await subscribed(
-      k,
-      names.filter(name => !committed.has(name)),
-      topic,
-      c,
-    )
-    const ages = new Map<string, Promise<number | undefined>>()
-    const reading = [...committed].map(async ([name, offsets]) => {
-      const waiting = [...offsets].filter(([p, offset]) => offset < (ends.get(p) ?? 0))
-      const lag = waiting.reduce((n, [p, offset]) => n + ends.get(p)! - offset, 0)
-      const written = await Promise.all(waiting.map(([p, offset]) => remembered(ages, k, info, p, offset, c)))
-      const oldest = Math.min(...written.map(t => t ?? Number.POSITIVE_INFINITY))
-      const behindMs = lag === 0 ? 0 : Number.isFinite(oldest) ? Math.max(0, now - oldest) : undefined
-      return { name: readerOf(name), lag, ...(behindMs !== undefined && { behindMs }) }
-    })
-    return [...(await Promise.all(reading)), ...others.map(name => ({ name }))].sort((a, b) =>
-      a.name < b.name ? -1 : 1,
-    )
-  } catch (e) {
-    throw mapped(e, `the consumers of topic ${topic} cannot be listed`)
+  const ask = async () => {
+    try {
+      return await look(k, info, host, now, c)
+    } catch (e) {
+      throw mapped(e, `the consumers of topic ${topic} cannot be listed`)
+    }
   }
+  // The first group of a cluster makes a topic, and coordinators move: that passes.
+  return k.wire.retry(ask, c, PATIENCE)
+}
+
+async function look(k: Clients, info: TopicInfo, host: DriverHost, now: number, c: Call): Promise<Consumer[]> {
+  const topic = info.name
+  const { groups } = await (await k.admin()).listGroups()
+  const names = groups.map(g => g.groupId).filter(name => !name.startsWith(WRITER))
+  const ends = await offsetsAt({ cluster: k.wire, topic, host }, 'latest', c)
+  const committed = new Map<string, Offsets>()
+  await inTurns(names, async name => {
+    const offsets = await commits(k, name, info, c)
+    if (offsets.size > 0) committed.set(name, offsets)
+  })
+  const others = await subscribed(
+    k,
+    names.filter(name => !committed.has(name)),
+    topic,
+    c,
+  )
+  const ages = new Map<string, Promise<number | undefined>>()
+  const reading = [...committed].map(async ([name, offsets]) => {
+    const waiting = [...offsets].filter(([p, offset]) => offset < (ends.get(p) ?? 0))
+    const lag = waiting.reduce((n, [p, offset]) => n + ends.get(p)! - offset, 0)
+    const written = await Promise.all(waiting.map(([p, offset]) => remembered(ages, k, info, p, offset, c)))
+    const oldest = Math.min(...written.map(t => t ?? Number.POSITIVE_INFINITY))
+    const behindMs = lag === 0 ? 0 : Number.isFinite(oldest) ? Math.max(0, now - oldest) : undefined
+    return { name: readerOf(name), lag, ...(behindMs !== undefined && { behindMs }) }
+  })
+  return [...(await Promise.all(reading)), ...others.map(name => ({ name }))].sort((a, b) => (a.name < b.name ? -1 : 1))
 }
 
 /** Our own readers' groups bear a prefix. */

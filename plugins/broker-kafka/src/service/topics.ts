@@ -149,9 +149,11 @@ async function settled(
     }
     if (performance.now() > end || c.signal.aborted)
       throw new FnaError('FNA_ERR_UNAVAILABLE', `the brokers do not agree on topic ${topic} after ${SETTLE} ms`)
-    await new Promise(resolve => setTimeout(resolve, PAUSES[Math.min(tries, PAUSES.length - 1)]))
+    await pause(tries)
   }
 }
+
+const pause = (tries: number) => new Promise(resolve => setTimeout(resolve, PAUSES[Math.min(tries, PAUSES.length - 1)]))
 
 async function everyBroker(wire: Cluster, topic: string, c: Call): Promise<(TopicInfo | null)[]> {
   const { nodes } = await wire.retry(() => wire.metadata([], c), c, PATIENCE)
@@ -211,6 +213,13 @@ async function alter(wire: Cluster, topic: string, values: ReadonlyMap<string, s
     )
   } catch (e) {
     throw mapped(e, `the settings of topic ${topic} cannot be changed`)
+  }
+  // The answer is the controller's; a broker hears of it a moment later, and would still tell the old values.
+  const end = performance.now() + SETTLE
+  for (let tries = 0; performance.now() < end && !c.signal.aborted; tries++) {
+    const now = await configs(wire, topic, c)
+    if (now.size === 0 || [...values].every(([name, value]) => now.get(name) === value)) return
+    await pause(tries)
   }
 }
 

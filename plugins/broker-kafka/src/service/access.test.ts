@@ -1,0 +1,81 @@
+import { call, fails, harness } from '@fnaa/conformance'
+import type { BrokerService, Credential, Endpoint } from '@fnaa/core/plugin'
+import { batchOf, encodeBatch } from '@fnaa/protocol'
+import { test } from 'tap'
+import { isolated, oneCluster, reaching, secure } from '../cluster.test.helper.js'
+
+const cluster = await oneCluster({ secure: true })
+const c = call()
+const event = (value: string) =>
+  batchOf({
+    shard: '0',
+    last: '',
+    bytes: encodeBatch([{ key: null, value: Buffer.from(value), headers: [], timestamp: Date.now() }]),
+  })
+
+async function started(t: { teardown(fn: () => unknown): void }, options = secure(cluster!)) {
+  const h = await harness(isolated(options), { driver: reaching })
+  t.teardown(() => h.close())
+  const service = h.service as BrokerService
+  const queue = async (flow: string) => {
+    const name = service.queueFor(flow)
+    await service.createQueue(name, {}, c)
+    return name
+  }
+  const open = (at: { endpoint: Endpoint; credential: Credential | null }) =>
+    h.driver!.open(at.endpoint, at.credential, { log: h.ctx.log, dial: h.ctx.dial, foreign: false }, c)
+  return { service, queue, open }
+}
+
+if (cluster) {
+  test('a credential reads its topic and nothing else, until it is revoked, with the connection open', async t => {
+    const { service, queue, open } = await started(t)
+    const [mine, other] = [await queue('a.unix.test'), await queue('b.unix.test')]
+    const own = await open(service.internal(mine))
+    await (await own.sink({ writer: 'w', epoch: 0 }, c)).write(event('1'), {}, c)
+    const given = await service.grant({ id: 'reader', queue: mine, rights: ['read'] }, c)
+    t.equal(given.endpoint.reader, 'fnaad-reader')
+    const wire = await open(given)
+    const source = await wire.source({ reader: 'r', epoch: 0, from: { at: 'earliest' } }, c)
+    const reading = source.read(c)[Symbol.asyncIterator]()
+    t.notOk((await reading.next()).done)
+    await fails('FNA_ERR_DENIED', open({ ...given, endpoint: { ...given.endpoint, queue: other } }))
+    const writing = async () => (await wire.sink({ writer: 'w', epoch: 0 }, c)).write(event('2'), {}, c)
+    await fails('FNA_ERR_DENIED', writing)
+    const next = fails('FNA_ERR_DENIED', () => reading.next())
+    const before = performance.now()
+    t.equal(await service.revoke('reader', c), 'revoked')
+    await next
+    t.ok(performance.now() - before < 5_000, 'within five seconds')
+    await fails('FNA_ERR_DENIED', open(given))
+    await wire.close()
+    await own.close()
+  })
+
+  test('a grant that is repeated with other rights has those, with the same password', async t => {
+    const { service, queue, open } = await started(t)
+    const q = await queue('f.unix.test')
+    const reading = await service.grant({ id: 'two', queue: q, rights: ['read'] }, c)
+    const writing = await service.grant({ id: 'two', queue: q, rights: ['write'] }, c)
+    t.strictSame(reading, writing)
+    const wire = await open(writing)
+    t.match(await (await wire.sink({ writer: 'w', epoch: 0 }, c)).write(event('1'), {}, c), { cursor: /\d/ })
+    await wire.close()
+    await fails('FNA_ERR_INVALID', service.grant({ id: 'a.b*', queue: q, rights: ['read'] }, c))
+    await fails('FNA_ERR_NOTFOUND', service.grant({ id: 'x', queue: 'none', rights: ['read'] }, c))
+  })
+
+  test('where our user may make none, nobody is let in, and it is said what is missing for topics too', async t => {
+    const admin = await started(t)
+    const q = await admin.queue('f.unix.test')
+    const { credential } = await admin.service.grant({ id: 'weak', queue: q, rights: ['read'] }, c)
+    const { user, password } = credential!.values as { user: string; password: string }
+    const sasl = { mechanism: 'scram-sha-256', username: user, password } as const
+    const { service } = await started(t, { ...secure(cluster), sasl })
+    t.strictSame(service.access!(), [])
+    await fails('FNA_ERR_UNSUPPORTED', service.grant({ id: 'x', queue: q, rights: ['read'] }, c))
+    t.match(await service.describeQueue(q, c), { shards: 1, retentionMs: undefined })
+    const made = service.createQueue(service.queueFor('g.unix.test'), {}, c)
+    await t.rejects(made, { code: 'FNA_ERR_DENIED', message: /AUTHORIZATION_FAILED; give the user of sasl/ })
+  })
+}
