@@ -13,6 +13,7 @@ import { Authorizer } from './grants/authorizer.js'
 import { hashQueue } from './host/hash-queue.js'
 import type { Kernel } from './kernel.js'
 import { Registrar } from './names/registrar.js'
+import { operatorsDial } from './operators-dial.js'
 import { Processors } from './processors/processors.js'
 import { reconcile } from './resources/controllers.js'
 import { WorkQueue } from './resources/queue.js'
@@ -39,7 +40,7 @@ export async function assemble(
   k.audit = new Audit(k.store.bucket('audit'), k.clock, k.log)
   k.sessions = new SessionRegistry()
   k.mechanisms = mechanismsOf(k.loaded)
-  k.brokers = new Brokers(k.loaded, { log: k.log, dial: k.dial, base })
+  k.brokers = new Brokers(k.loaded, { log: k.log, dial: operatorsDial, base })
   k.room = new Room(k.store)
   k.positions = new Positions(k.store.bucket('cursors'), k.clock, k.log, k.limits)
   k.secrets = sealed(k.store.bucket('secrets'), key)

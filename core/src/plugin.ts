@@ -1,4 +1,4 @@
-/** `@fnaa/core/plugin`: all that a plugin may import of the kernel. Types, string literals and two functions. */
+/** `@fnaa/core/plugin`: all that a plugin may import of the kernel. Types, string literals and a few functions. */
 export * from './contract/auth.js'
 export * from './contract/broker.js'
 export * from './contract/common.js'
@@ -9,3 +9,4 @@ export * from './contract/kinds.js'
 export * from './contract/plugin.js'
 export * from './contract/processor.js'
 export * from './contract/store.js'
+export { operatorsDial } from './operators-dial.js'

@@ -1,5 +1,15 @@
 import { AddressGuard, makeDial, Resolver } from '@fnaa/client'
-import type { Call, Credential, Dial, Driver, Logger, Port, Run, Wire } from '@fnaa/core/plugin'
+import {
+  type Call,
+  type Credential,
+  type Dial,
+  type Driver,
+  type Logger,
+  operatorsDial,
+  type Port,
+  type Run,
+  type Wire,
+} from '@fnaa/core/plugin'
 
 /** Opens the ends of a run, each by the driver that it names. */
 export class Ports {
@@ -24,7 +34,8 @@ export class Ports {
 
   async open(p: Port, credential: Credential | null, c: Call): Promise<Wire> {
     const driver = await load<Driver>(p.driver)
-    const dial = p.foreign ? this.#strict : this.#own
+    // Brokers of our own stand in no zone of ours: the operator's machine knows their names.
+    const dial = p.foreign ? this.#strict : p.endpoint.type === 'fnap' ? this.#own : operatorsDial
     return driver.open(p.endpoint, credential, { log: this.#log, dial, foreign: p.foreign }, c)
   }
 

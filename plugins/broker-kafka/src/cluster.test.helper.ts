@@ -1,8 +1,7 @@
-import type { BrokerService, Driver, Plugin } from '@fnaa/core/plugin'
+import { type BrokerService, type Driver, operatorsDial, type Plugin } from '@fnaa/core/plugin'
 import { type Kafka, startKafka, unavailable } from '@fnaa/services'
 import t, { test } from 'tap'
 import { type KafkaOptions, kafka } from './index.js'
-import { operatorsDial } from './service/dial.js'
 
 /** Why these tests are skipped; false where they run. */
 export const skip = unavailable() ?? false

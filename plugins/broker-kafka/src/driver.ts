@@ -2,6 +2,7 @@ import { type Credential, type Driver, type DriverHost, type Endpoint, FnaError 
 import { Cluster, type Sasl } from '@fnaa/kafka-wire'
 import { openSink } from './sink.js'
 import { openSource } from './source.js'
+import { namesOf } from './topic.js'
 
 /** Opens a topic of any cluster, with whatever rights the credential has there. */
 const driver: Driver = {
@@ -19,7 +20,7 @@ const driver: Driver = {
       cluster.close()
       throw e
     }
-    const at = { cluster, topic: endpoint.queue, host }
+    const at = { cluster, topic: endpoint.queue, host, names: namesOf(endpoint) }
     return {
       source: (opt, call) => openSource(at, opt, call),
       sink: (opt, call) => openSink(at, opt, call),

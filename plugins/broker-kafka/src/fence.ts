@@ -9,9 +9,6 @@ export interface Mark {
   readonly topic: string
 }
 
-export const READER = 'fnaad.'
-export const WRITER = 'fnaad.writer.'
-
 const PATTERN = /^fnaad:1 epoch=(\d{1,15}) topic=(\S{1,64})$/
 
 const format = (m: Mark): string => `fnaad:1 epoch=${m.epoch} topic=${m.topic}`

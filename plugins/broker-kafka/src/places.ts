@@ -3,6 +3,9 @@ import { EARLIEST, expectOk, LATEST, listOffsets } from '@fnaa/kafka-wire'
 import type { From } from '@fnaa/protocol'
 import type { Topic } from './topic.js'
 
+/** A topic, as far as its offsets go. */
+type Place = Pick<Topic, 'cluster' | 'topic'>
+
 /** An offset for each partition of the topic. */
 export type Offsets = Map<number, number>
 
@@ -10,7 +13,7 @@ export type Offsets = Map<number, number>
  * The offset of a time in each partition: the first event of that time or later, or the end.
  * @param time milliseconds since 1970, `earliest` or `latest`
  */
-export async function offsetsAt(at: Topic, time: number | 'earliest' | 'latest', c: Call): Promise<Offsets> {
+export async function offsetsAt(at: Place, time: number | 'earliest' | 'latest', c: Call): Promise<Offsets> {
   const stamp = time === 'earliest' ? EARLIEST : time === 'latest' ? LATEST : BigInt(Math.max(0, Math.floor(time)))
   const found = await ask(at, stamp, c)
   const missing = [...found].filter(([, offset]) => offset < 0)
@@ -20,10 +23,10 @@ export async function offsetsAt(at: Topic, time: number | 'earliest' | 'latest',
   return found
 }
 
-export const offsetsFrom = (at: Topic, from: Exclude<From, { at: 'position' }>, c: Call): Promise<Offsets> =>
+export const offsetsFrom = (at: Place, from: Exclude<From, { at: 'position' }>, c: Call): Promise<Offsets> =>
   offsetsAt(at, from.at === 'time' ? from.time : from.at, c)
 
-async function ask(at: Topic, time: bigint, c: Call): Promise<Offsets> {
+async function ask(at: Place, time: bigint, c: Call): Promise<Offsets> {
   const { cluster, topic } = at
   return cluster.retry(async () => {
     const { partitions } = await cluster.topic(topic, c)

@@ -3,7 +3,6 @@ import { type CommitPart, expectOk, offsetFetch } from '@fnaa/kafka-wire'
 import type { Position } from '@fnaa/protocol'
 import type { Topic } from './topic.js'
 
-export const EXACTLY = 'fnaad.exactly.'
 /** What a cluster keeps beside an offset at most, in bytes (offset.metadata.max.bytes). */
 const MOST_METADATA = 4096
 
@@ -61,7 +60,7 @@ export class KeptPosition {
 /** The position that was kept last, null where there is none. @throws FNA_ERR_DENIED, FNA_ERR_UNAVAILABLE */
 export async function keptPosition(at: Topic, reader: string, c: Call): Promise<Position | null> {
   const { cluster, topic } = at
-  const group = EXACTLY + reader
+  const group = at.names.kept(reader)
   const parts = await cluster.retry(async () => {
     const coordinator = await cluster.coordinator(group, 'group', c)
     const { partitions } = await cluster.topic(topic, c)

@@ -12,7 +12,7 @@ import {
   type Position,
   readBatchHeader,
 } from '@fnaa/protocol'
-import { Group, WRITER } from './fence.js'
+import { Group } from './fence.js'
 import { Lane } from './lane.js'
 import { KeptPosition, keptPosition } from './positions.js'
 import { anonymousWriter, fenceOff, LiveWriter, namedWriter } from './producer.js'
@@ -35,9 +35,9 @@ export async function openSink(
     return new KafkaSink(at, new LiveWriter(await make(c), make))
   }
   const info = await at.cluster.topic(at.topic, c, true)
-  const group = new Group(at, WRITER + opt.writer, opt.epoch)
+  const group = new Group(at, at.names.writer(opt.writer), opt.epoch)
   const { mark } = await group.read([0], c)
-  const writer = await namedWriter(at, WRITER + opt.writer, c)
+  const writer = await namedWriter(at, at.names.writer(opt.writer), c)
   if (mark?.epoch !== opt.epoch) {
     if (mark) await fenceOff(at, writer, c)
     await group.commit(new Map([[0, 0]]), c, info.id ?? '?')
@@ -45,7 +45,7 @@ export async function openSink(
   const renew = async (call: Call) => {
     // Was it a successor, or somebody of the same epoch?
     await group.read([0], call)
-    return namedWriter(at, WRITER + opt.writer, call)
+    return namedWriter(at, at.names.writer(opt.writer), call)
   }
   return new KafkaSink(at, new LiveWriter(writer, renew))
 }

@@ -16,7 +16,7 @@ import { type Batch, batchOf, type From, type Gap, type Position, trimBatch } fr
 import { Aborted } from './aborted.js'
 import { checkForeign } from './check-foreign.js'
 import { Committer } from './committer.js'
-import { Group, READER } from './fence.js'
+import { Group } from './fence.js'
 import { Fetcher } from './fetcher.js'
 import { type Offsets, offsetsAt } from './places.js'
 import { anew, inside, startAt } from './start.js'
@@ -35,7 +35,7 @@ export async function openSource(
   const info = await at.cluster.topic(at.topic, c, true)
   const id = info.id ?? NO_ID
   const partitions = info.partitions.map(p => p.partition)
-  const group = opt.epoch > 0 ? new Group(at, READER + opt.reader, opt.epoch) : null
+  const group = opt.epoch > 0 ? new Group(at, at.names.reader(opt.reader), opt.epoch) : null
   const committed = group ? await group.read(partitions, c) : null
   const start = await startAt(at, id, opt.from, committed, c)
   if (group && committed) {

@@ -14,7 +14,7 @@ import {
 } from '@fnaa/kafka-wire'
 import { type Position, readBatchHeader } from '@fnaa/protocol'
 import { wait } from './fetcher.js'
-import { EXACTLY, type KeptPosition, keptPosition } from './positions.js'
+import { type KeptPosition, keptPosition } from './positions.js'
 import { isReplaced, type LiveWriter, type Writer } from './producer.js'
 import type { Topic } from './topic.js'
 
@@ -104,7 +104,7 @@ export class Transactions {
     const parts = touched.map(partition => ({ topic: this.#at.topic, partition }))
     for (const p of await this.#ask(addPartitionsToTxn, { ...this.#mine(), parts }, c))
       expectOk(p.error, 'the transaction')
-    const groupId = EXACTLY + this.#reader
+    const groupId = this.#at.names.kept(this.#reader)
     const added = await this.#ask(addOffsetsToTxn, { ...this.#mine(), group: groupId }, c)
     expectOk(added.error, 'the transaction')
     const ends = new Map<Waiting, string>()

@@ -1,6 +1,6 @@
 import { createHmac, pbkdf2, randomBytes } from 'node:crypto'
 import { promisify } from 'node:util'
-import { type AccessRequest, type Call, type Credential, type Ctx, FnaError } from '@fnaa/core/plugin'
+import { type AccessRequest, type Call, type Credential, type Ctx, FnaError, operatorsDial } from '@fnaa/core/plugin'
 import {
   alterScramUsers,
   Cluster,
@@ -13,7 +13,7 @@ import {
 import type { AclEntry, AclFilter } from 'kafkajs'
 import type { Settings } from '../options.js'
 import type { Clients } from './clients.js'
-import { operatorsDial, targetOf } from './dial.js'
+import { targetOf } from './dial.js'
 import { mapped } from './errors.js'
 import { need } from './topics.js'
 

@@ -1,8 +1,7 @@
-import { type Call, FnaError, type Logger } from '@fnaa/core/plugin'
+import { type Call, FnaError, type Logger, operatorsDial } from '@fnaa/core/plugin'
 import { Cluster } from '@fnaa/kafka-wire'
 import type { Admin, KafkaConfig, LogEntry } from 'kafkajs'
 import type { Settings } from '../options.js'
-import { operatorsDial } from './dial.js'
 
 /** Milliseconds: kafkajs looks at its queues each millisecond for as long as it is connected. */
 const IDLE = 30_000

@@ -1,8 +1,8 @@
-import type { Call, DriverHost } from '@fnaa/core/plugin'
+import type { Call } from '@fnaa/core/plugin'
 import { cutBatches, describeConsumerGroups, expectOk, fetch, offsetFetch, type TopicInfo } from '@fnaa/kafka-wire'
 import { batchOf } from '@fnaa/protocol'
-import { READER, WRITER } from '../fence.js'
 import { type Offsets, offsetsAt } from '../places.js'
+import { readerOf } from '../topic.js'
 import type { Clients } from './clients.js'
 import { kafkaName, mapped } from './errors.js'
 import { need } from './topics.js'
@@ -22,17 +22,11 @@ const PATIENCE = 5_000
  * Who reads a topic: groups that have committed something of it, and groups with a member that has subscribed to it. Lag counts
  * as Kafka's own tools do: from what is committed to the end, partitions without a commit left out.
  */
-export async function consumers(
-  k: Clients,
-  topic: string,
-  host: DriverHost,
-  now: number,
-  c: Call,
-): Promise<Consumer[]> {
+export async function consumers(k: Clients, topic: string, now: number, c: Call): Promise<Consumer[]> {
   const info = await need(k.wire, topic, c)
   const ask = async () => {
     try {
-      return await look(k, info, host, now, c)
+      return await look(k, info, now, c)
     } catch (e) {
       throw mapped(e, `the consumers of topic ${topic} cannot be listed`)
     }
@@ -41,11 +35,11 @@ export async function consumers(
   return k.wire.retry(ask, c, PATIENCE)
 }
 
-async function look(k: Clients, info: TopicInfo, host: DriverHost, now: number, c: Call): Promise<Consumer[]> {
+async function look(k: Clients, info: TopicInfo, now: number, c: Call): Promise<Consumer[]> {
   const topic = info.name
   const { groups } = await (await k.admin()).listGroups()
-  const names = groups.map(g => g.groupId).filter(name => !name.startsWith(WRITER))
-  const ends = await offsetsAt({ cluster: k.wire, topic, host }, 'latest', c)
+  const names = groups.map(g => g.groupId).filter(name => readerOf(name) !== null)
+  const ends = await offsetsAt({ cluster: k.wire, topic }, 'latest', c)
   const committed = new Map<string, Offsets>()
   await inTurns(names, async name => {
     const offsets = await commits(k, name, info, c)
@@ -64,13 +58,10 @@ async function look(k: Clients, info: TopicInfo, host: DriverHost, now: number, 
     const written = await Promise.all(waiting.map(([p, offset]) => remembered(ages, k, info, p, offset, c)))
     const oldest = Math.min(...written.map(t => t ?? Number.POSITIVE_INFINITY))
     const behindMs = lag === 0 ? 0 : Number.isFinite(oldest) ? Math.max(0, now - oldest) : undefined
-    return { name: readerOf(name), lag, ...(behindMs !== undefined && { behindMs }) }
+    return { name: readerOf(name)!, lag, ...(behindMs !== undefined && { behindMs }) }
   })
   return [...(await Promise.all(reading)), ...others.map(name => ({ name }))].sort((a, b) => (a.name < b.name ? -1 : 1))
 }
-
-/** Our own readers' groups bear a prefix. */
-const readerOf = (group: string) => (group.startsWith(READER) ? group.slice(READER.length) : group)
 
 async function inTurns<T>(items: readonly T[], work: (item: T) => Promise<void>): Promise<void> {
   const left = [...items]

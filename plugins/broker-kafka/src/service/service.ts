@@ -3,7 +3,6 @@ import { type Settings, wrong } from '../options.js'
 import { Access, probe } from './access.js'
 import { type Clients, Connected } from './clients.js'
 import { consumers } from './consumers.js'
-import { operatorsDial } from './dial.js'
 import { kafkaName, mapped } from './errors.js'
 import { topicOf } from './names.js'
 import { create, describe, remove, update } from './topics.js'
@@ -67,8 +66,7 @@ class KafkaService implements BrokerService {
     return this.#clients.use(c, k => remove(k, queue, c))
   }
   listConsumers(queue: string, c: Call) {
-    const host = { log: this.#ctx.log, dial: operatorsDial, foreign: false }
-    return this.#clients.use(c, k => consumers(k, queue, host, this.#ctx.clock.now(), c))
+    return this.#clients.use(c, k => consumers(k, queue, this.#ctx.clock.now(), c))
   }
 
   internal(queue: string) {
