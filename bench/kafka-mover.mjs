@@ -1,7 +1,7 @@
 // Moves one topic to another cluster with the engine that a processor host runs, and nothing else in its process.
 import { Engine } from '@fnaa/processor-host'
 
-const { from, to, topic, exactly, events } = JSON.parse(process.argv[2])
+const { from, to, topic, exactly } = JSON.parse(process.argv[2])
 const driver = import.meta.resolve('@fnaa/broker-kafka/driver')
 const port = (name, servers, more) => ({
   name,
@@ -27,4 +27,3 @@ const engine = new Engine({ run, secrets: {} }, log, status => {
 })
 engine.start()
 console.log('started')
-void events

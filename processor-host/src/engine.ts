@@ -19,7 +19,7 @@ import { sizeOf } from './size.js'
  * What is under way to the sinks, for each source: enough to hide a round trip and to let a sink put small batches together, little
  * enough to bound memory. Bytes, and batches.
  */
-const FLYING_BYTES = 8 << 20
+const FLYING_BYTES = 4 << 20
 const FLYING_BATCHES = 1000
 const LAG_MS = 1000
 
@@ -213,7 +213,8 @@ export class Engine {
     const sinks = to === 'all' ? this.#sinks : to.map(i => this.#sinks[i]!)
     const opt = this.#exactly ? { exactly: { reader: this.id, epoch: this.#sourceEpoch } } : {}
     const writes = Promise.all(sinks.map(s => s.write(b, opt, c)))
-    const done = Promise.all([before, writes])
+    // Without a value: each would hold the one before it, back to the first.
+    const done = Promise.all([before, writes]).then(() => undefined)
     done.catch(() => undefined)
     return done
   }

@@ -6,8 +6,8 @@ import type { Topic } from './topic.js'
 /** Milliseconds that a broker waits for events. */
 const WAIT_MS = 500
 /** Bytes of one answer, and of one partition in it; a single batch may be longer. */
-const MOST = 8 << 20
-const MOST_OF_PARTITION = 4 << 20
+const MOST = 2 << 20
+const MOST_OF_PARTITION = 1 << 20
 const PAUSE_MS = [20, 50, 100, 250, 500, 1000] as const
 
 /** What came of one fetch: parts, or why there are none. */
@@ -22,6 +22,7 @@ export class Fetcher {
   readonly #offsets: Offsets
   readonly #under = new Map<number, Promise<{ leader: number; fetched: Fetched }>>()
   #failures = 0
+  #stopped: () => void = () => undefined
 
   /** @param offsets where each partition goes on, kept up to date by whoever takes */
   constructor(at: Topic, offsets: Offsets) {
@@ -48,12 +49,23 @@ export class Fetcher {
       if (!this.#under.has(leader)) this.#start(leader, this.#fetch(leader, parts, c))
   }
 
-  /** The next answer of any broker. */
-  async next(): Promise<Fetched> {
-    const { leader, fetched } = await Promise.race(this.#under.values())
-    this.#under.delete(leader)
-    if ('parts' in fetched) this.#failures = 0
-    return fetched
+  /**
+   * The next answer of any broker; null after `stop`. A race with a promise that lives as long as the source would keep every
+   * answer alive with it.
+   */
+  async next(): Promise<Fetched | null> {
+    const first = await new Promise<{ leader: number; fetched: Fetched } | null>(resolve => {
+      this.#stopped = () => resolve(null)
+      for (const answer of this.#under.values()) void answer.then(resolve)
+    })
+    if (first === null) return null
+    this.#under.delete(first.leader)
+    if ('parts' in first.fetched) this.#failures = 0
+    return first.fetched
+  }
+
+  stop(): void {
+    this.#stopped()
   }
 
   #start(leader: number, work: Promise<Fetched>): void {

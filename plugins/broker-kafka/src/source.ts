@@ -81,12 +81,13 @@ class KafkaSource implements Source {
     const signal = AbortSignal.any([c.signal, this.#closed.signal, this.#at.cluster.signal])
     const call = { signal }
     const fetcher = new Fetcher(this.#at, this.#next)
-    const gone = new Promise<null>(resolve => signal.addEventListener('abort', () => resolve(null), { once: true }))
+    signal.addEventListener('abort', () => fetcher.stop(), { once: true })
     let failing = 0
     while (!signal.aborted) {
       yield* this.#gaps.splice(0)
       await fetcher.arm(call)
-      const fetched = await Promise.race([fetcher.next(), gone])
+      if (signal.aborted) return
+      const fetched = await fetcher.next()
       if (fetched === null || signal.aborted) return
       const pieces = 'parts' in fetched ? await this.#take(fetched.parts, call) : fetched
       if ('error' in pieces) {
