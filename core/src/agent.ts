@@ -148,7 +148,11 @@ export class Agent {
     const expire = () => void k.positions.expire(call).catch(err => k.log.warn({ err }, 'old cursors not looked for'))
     expire()
     void every(k, EXPIRE_MS, this.#closing.signal, expire)
-    void every(k, 30_000, this.#closing.signal, () => void k.issued.expire(call).catch(() => undefined))
+    const rotated = () => {
+      void k.issued.expire(call).catch(() => undefined)
+      void k.access.expire(call).catch(err => k.log.warn({ err }, 'a rotated access is not taken away yet'))
+    }
+    void every(k, 30_000, this.#closing.signal, rotated)
   }
 
   /** Puts what proves our domains into DNS, as it stands now. */

@@ -1,6 +1,7 @@
 import type { Command } from '@fnaa/protocol'
 import type { AuthService } from './contract/auth.js'
 import type { Call } from './contract/common.js'
+import { BrokerAccess } from './data/broker-access.js'
 import { Brokers } from './data/brokers.js'
 import { Positions } from './data/positions.js'
 import { Issued } from './federation/issued.js'
@@ -51,6 +52,7 @@ export async function assemble(
     user => k.sessions.cut(s => s.issued?.user === user),
   )
   await k.issued.load(call)
+  k.access = new BrokerAccess(k.brokers, k.secrets, k.clock, k.epoch)
   k.listener = new Listener(k, k.certificates)
   k.registrar = new Registrar(k.loaded, { host: k.config.host, port: 0, tls: false, addresses: [] })
   k.provider = new Provider(k)
@@ -70,6 +72,9 @@ export async function assemble(
     ;(l.service as AuthService).watch(principal => {
       k.sessions.cut(s => s.identity?.principal === principal)
       k.peers.drop(principal)
+      // What stands on the account ends with its password (hardening H7).
+      for (const a of k.resources.by('Access', 'who', principal))
+        void k.resources.delete('Access', a.name, { ...call, reserve: true }, a.uid).catch(() => undefined)
     })
   }
 }

@@ -3,6 +3,7 @@ import type { Config, FederationPeriods, ServerLimits } from './config/define.js
 import type { AuthMechanism } from './contract/auth.js'
 import type { Clock, Dial, KeyValue, Logger, Resolve } from './contract/common.js'
 import type { StoreService } from './contract/store.js'
+import type { BrokerAccess } from './data/broker-access.js'
 import type { Brokers } from './data/brokers.js'
 import type { Positions } from './data/positions.js'
 import type { Issued } from './federation/issued.js'
@@ -43,6 +44,7 @@ export interface Kernel {
   readonly room: Room
   readonly secrets: KeyValue
   readonly issued: Issued
+  readonly access: BrokerAccess
   readonly registrar: Registrar
   readonly provider: Provider
   readonly quotas: Quotas

@@ -29,6 +29,7 @@ export class FanOut {
   readonly #stop = new AbortController()
   readonly #lanes = new Map<string, Lane>()
   readonly #readings = new Set<Reading>()
+  readonly #left = new Map<string, Position>()
   #order: readonly string[] = []
   #broken: (e: unknown) => void = () => undefined
   #paused: { readonly over: Promise<void>; readonly go: () => void } | null = null
@@ -85,11 +86,15 @@ export class FanOut {
       this.#lanes.set(name, this.#lane(port, credential, place))
     }
     await Promise.all(dropped.map(lane => lane.stop()))
+    for (const lane of dropped) if (!this.#lanes.has(lane.name)) this.#left.set(lane.name, lane.place)
     this.#report.changed()
+    this.#left.clear()
   }
 
+  /** Where each sink stands; one that has just left, once more. */
   get positions(): Record<string, Position> {
-    return Object.fromEntries([...this.#lanes].map(([name, lane]) => [name, lane.place]))
+    const places = [...this.#lanes].map(([name, lane]) => [name, lane.place] as const)
+    return Object.fromEntries([...this.#left, ...places])
   }
   get sinks(): NonNullable<RunStatus['sinks']> {
     return Object.fromEntries([...this.#lanes].map(([name, lane]) => [name, lane.status]))

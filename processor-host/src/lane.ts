@@ -14,6 +14,7 @@ import { sizeOf } from './size.js'
 const IN_FLIGHT = { batches: 100, bytes: 8 << 20 } as const
 /** Milliseconds until a sink that failed is tried again, doubling. */
 const RETRY = { base: 100, max: 30_000 } as const
+const DRAIN_MS = 2000
 
 /** What a lane asks of the run around it. */
 export interface Around {
@@ -101,7 +102,9 @@ export class Lane {
     if (this.#sink) void this.#after(Promise.resolve(), behind, () => undefined)
   }
 
+  /** What is under way may become durable yet, so that it is not written again; a sink that hangs is not waited for long. */
   async stop(): Promise<void> {
+    if (!this.#life.signal.aborted) await Promise.race([this.#tail, pause(DRAIN_MS, this.#life.signal)])
     this.#stop.abort()
     this.#life.abort()
     this.#wake()

@@ -74,7 +74,8 @@ export class ProcessorServer {
     if (!engine) return { removed: false }
     this.#runs.delete(m.id)
     await engine.stop()
-    this.#tell({ id: m.id, epoch: engine.epoch, phase: 'gone' })
+    // Where its sinks stand at last goes out before the answer.
+    this.#tell({ ...engine.status(), phase: 'gone' })
     return { removed: true }
   }
 

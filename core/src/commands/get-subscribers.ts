@@ -1,3 +1,5 @@
+import type { Call } from '../contract/common.js'
+import type { Resource } from '../contract/store.js'
 import type { Known } from '../federation/wish.js'
 import type { Kernel } from '../kernel.js'
 import { flow, type Handler, item, list, need, type Words } from './command.js'
@@ -27,7 +29,7 @@ export const getSubscribers: Handler = {
           [
             ['subscriber', s.spec.id],
             ['who', s.spec.for],
-            ['mode', s.spec.mode === 'auto' ? 'fnap' : s.spec.mode],
+            ['mode', s.status.mode ?? 'fnap'],
             ['phase', s.status.phase],
             ['lag-events', lags[i]?.events],
             ['lag-ms', lags[i]?.ms],
@@ -47,6 +49,23 @@ function unknown(k: Kernel, s: Known, err: unknown): undefined {
   k.log.error({ subscriber: s.name, flow: s.spec.flow, err }, 'the lag of a subscriber is not known')
 }
 
+/** Who reads at the broker is behind by what its own place there says, and by what its copy lacks. */
+async function withReader(
+  k: Kernel,
+  s: Known,
+  f: Resource<'Flow'>,
+  fed: { events: number; ms: number },
+  c: Call,
+): Promise<{ events: number; ms: number } | undefined> {
+  if ((s.status.mode ?? 'fnap') === 'fnap') return fed
+  const queue = s.status.mode === 'copy' ? s.status.queue : f.status.queue
+  if (queue === undefined) return undefined
+  const consumers = await k.brokers.of(f).service.listConsumers(queue, c)
+  const own = consumers.find(x => x.name.includes(s.uid) || x.name.includes(s.spec.id))
+  if (s.status.mode === 'direct') return own && { events: own.lag ?? 0, ms: own.behindMs ?? 0 }
+  return { events: fed.events + (own?.lag ?? 0), ms: Math.max(fed.ms, own?.behindMs ?? 0) }
+}
+
 /** How far behind a subscriber is: from where it acknowledged last. */
 async function lag(k: Kernel, s: Known): Promise<{ events: number; ms: number } | undefined> {
   const f = k.resources.get('Flow', s.spec.flow)
@@ -60,7 +79,8 @@ async function lag(k: Kernel, s: Known): Promise<{ events: number; ms: number } 
     const { shards } = await source.lag(c)
     await source.close()
     const all = Object.values(shards)
-    return { events: all.reduce((n, x) => n + x.behind, 0), ms: Math.max(0, ...all.map(x => x.behindMs ?? 0)) }
+    const fed = { events: all.reduce((n, x) => n + x.behind, 0), ms: Math.max(0, ...all.map(x => x.behindMs ?? 0)) }
+    return await withReader(k, s, f, fed, c)
   } finally {
     await wire.close()
   }

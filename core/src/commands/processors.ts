@@ -20,7 +20,12 @@ function one(cx: Context, idOrEndpoint: string): Resource<'Processor'> {
 function free(cx: Context, id: string): Resource<'Processor'> {
   const p = one(cx, id)
   if (p.owner !== undefined)
-    throw fnapError('CONFLICT', 'a subscription owns the processor: use PAUSE, RESUME, STOP SUBSCRIPTION')
+    throw fnapError(
+      'CONFLICT',
+      p.owner.kind === 'Flow'
+        ? 'it feeds the copies of a flow, and goes when the last of its subscribers does'
+        : 'a subscription owns the processor: use PAUSE, RESUME, STOP SUBSCRIPTION',
+    )
   return p
 }
 

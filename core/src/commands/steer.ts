@@ -54,7 +54,7 @@ async function byAgent(cx: Context, id: string, desired: Desired, generation: nu
         for: s.spec.for,
         from,
         mode,
-        accept: ['fnap'],
+        accept: ['fnap', ...(s.status.endpoint ? [s.status.endpoint.type] : [])],
         rotate: false,
       },
       patience(cx),

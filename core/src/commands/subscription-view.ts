@@ -15,7 +15,7 @@ export function mineItem(k: Kernel, s: Mine): Item {
       ['source', s.spec.source],
       ['local', shown(s.spec.local)],
       ['direction', s.spec.direction],
-      ['mode', s.spec.mode],
+      ['mode', s.status.mode ?? s.spec.mode],
       ['phase', s.deleting === undefined ? s.status.phase : 'ending'],
       ['lag-events', rates?.['behind']],
       ['lag-ms', rates?.['behindMs']],

@@ -1,3 +1,4 @@
+import { fnapError } from '@fnaa/protocol'
 import { flow, type Handler, need, type Words } from './command.js'
 import { subscribersOf } from './subscriber-of.js'
 
@@ -7,7 +8,10 @@ export const updateSubscriber: Handler = {
     const { flow: name, who } = command.args as Words
     const limit = (command.options as Words)['limit']
     const f = need(cx, 'manage', flow(cx, name, { alias: false }))
-    for (const s of subscribersOf(cx.kernel, f.name, who)) {
+    const found = subscribersOf(cx.kernel, f.name, who)
+    if (limit !== 'none' && found.some(s => (s.status.mode ?? 'fnap') !== 'fnap'))
+      throw fnapError('NOTSUPPORTED', 'LIMIT is kept by the agent, and one of them reads at the broker itself')
+    for (const s of found) {
       await cx.kernel.resources.update(
         'Subscriber',
         s.name,

@@ -30,6 +30,8 @@ export interface Conditions {
 }
 export type Right = 'describe' | 'read' | 'write' | 'subscribe' | 'manage'
 export type Mode = 'auto' | 'copy' | 'direct' | 'fnap'
+/** How a subscription is served, once that is decided. */
+export type Served = Exclude<Mode, 'auto'>
 
 export interface NamespaceSpec {
   readonly owner: string
@@ -89,6 +91,9 @@ export interface SubscriptionStatus extends Conditions {
   readonly peer?: string
   readonly level?: string
   readonly endpoint?: Endpoint
+  readonly mode?: Served
+  /** `reader` of the endpoint before this one. */
+  readonly readerBefore?: string
   /** `<id>.<flow>`. */
   readonly name?: string
   readonly sourceEpoch?: string
@@ -118,6 +123,8 @@ export interface SubscriberSpec {
   readonly filter?: string
   readonly reason?: string
   readonly limits?: Limits
+  /** The generation that asked for another credential last. */
+  readonly rotated?: number
   readonly desired: 'run' | 'stop' | 'revoked' | 'gone'
   readonly cause?: { readonly by: string; readonly at: string; readonly reason: string }
 }
@@ -125,7 +132,11 @@ export interface SubscriberStatus extends Conditions {
   readonly phase: 'pending' | 'preparing' | 'ready' | 'stopped' | 'revoked' | 'gone'
   readonly endpoint?: Endpoint
   readonly leaseUntil?: string
-  readonly feed?: string
+  readonly mode?: Served
+  /** The copy's queue: that there was none has been seen. */
+  readonly queue?: string
+  /** What the copy's queue was made like. */
+  readonly copied?: QueueSpec
   /** The receipt: what was cut, when (RFC 3339), or `pending`. */
   readonly cut?: Readonly<Record<string, string>>
   readonly level?: string

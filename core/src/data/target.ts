@@ -55,6 +55,8 @@ function ofEndpoint(cx: Context, name: string, id: string, right: 'read' | 'writ
   if (!mine) throw fnapError('NOTFOUND', 'there is no such endpoint here, or it is not yours')
   if (s.spec.desired === 'revoked' || s.spec.desired === 'gone')
     throw fnapError('REVOKED', 'the subscription has ended')
+  if ((s.status.mode ?? 'fnap') !== 'fnap')
+    throw fnapError('NOTSUPPORTED', 'the endpoint is at its broker: DESCRIBE FLOW says where')
   if (s.status.phase !== 'ready') throw fnapError('BADSTATE', 'the endpoint is not ready: SUBSCRIBE again')
   if ((s.spec.direction === 'in' ? 'read' : 'write') !== right)
     throw fnapError('DENIED', 'the endpoint is for the other direction')

@@ -1,5 +1,7 @@
 import { fnapError } from '@fnaa/protocol'
 import type { Credential, Endpoint } from '../contract/broker.js'
+import type { Call } from '../contract/common.js'
+import type { Served } from '../contract/kinds.js'
 import type { Kernel } from '../kernel.js'
 import { credentialOf } from './issued.js'
 import { originsOf } from './origins.js'
@@ -9,14 +11,18 @@ import type { Known } from './wish.js'
 export interface Agreement {
   readonly endpoint: string
   readonly type: string
+  readonly mode: Served
   readonly servers: readonly string[]
   readonly queue: string
+  /** What names of consumer groups and the like begin with, where the broker wants that. */
+  readonly reader?: string
   readonly tls?: { readonly servername?: string; readonly ca?: string }
   readonly options?: Endpoint['options']
   readonly epoch: string
   readonly lease: number
   readonly origins: readonly string[]
-  readonly credential: Credential
+  /** Absent where the broker admits S by its PRINCIPAL. */
+  readonly credential?: Credential
 }
 
 /** The agent itself as a broker of type fnap: where `name` is read or written. */
@@ -41,23 +47,32 @@ export function fnapEndpoint(kernel: Kernel, name: string, own: boolean): Endpoi
 const reachable = (host: string): string => (host === '0.0.0.0' || host === '::' ? '127.0.0.1' : host)
 
 /** @throws FnapError UNAVAILABLE where the credential or the queue has gone meanwhile */
-export function replyOf(kernel: Kernel, s: Known): Agreement {
-  const account = kernel.issued.of(s.uid).at(-1)
+export async function replyOf(kernel: Kernel, s: Known, c: Call): Promise<Agreement> {
+  const mode = s.status.mode ?? 'fnap'
+  const credential = await credentialFor(kernel, s, c)
   const flow = kernel.resources.get('Flow', s.spec.flow)
-  if (!account || !s.status.endpoint || flow?.status.epoch === undefined) {
+  if (credential === undefined || !s.status.endpoint || flow?.status.epoch === undefined) {
     throw fnapError('UNAVAILABLE', 'the endpoint is not ready, try again')
   }
   const e = s.status.endpoint
   return {
     endpoint: `${s.spec.id}.${s.spec.flow}`,
     type: e.type,
+    mode,
     servers: e.servers,
     queue: e.queue,
+    ...(e.reader === undefined ? {} : { reader: e.reader }),
     ...(e.tls ? { tls: e.tls } : {}),
     ...(e.options === undefined ? {} : { options: e.options }),
     epoch: flow.status.epoch,
     lease: kernel.periods.lease,
     origins: originsOf(kernel.resources, s.spec.flow),
-    credential: credentialOf(account),
+    ...(credential === null ? {} : { credential }),
   }
+}
+
+async function credentialFor(k: Kernel, s: Known, c: Call): Promise<Credential | null | undefined> {
+  if ((s.status.mode ?? 'fnap') !== 'fnap') return (await k.access.of(s.uid, c))?.credential
+  const account = k.issued.of(s.uid).at(-1)
+  return account && credentialOf(account)
 }

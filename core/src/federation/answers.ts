@@ -42,16 +42,19 @@ export async function agreed(
   const mode = (a.options as { tls?: string } | undefined)?.tls
   if (foreign && (a.tls === undefined || mode === 'none'))
     throw fnapError('REMOTE', 'the agent of that flow offers an endpoint without TLS')
-  await k.secrets.put(`subscription/${s.uid}`, Buffer.from(JSON.stringify(a.credential satisfies Credential)), {}, c)
+  const credential: Credential | null = a.credential ?? null
+  await k.secrets.put(`subscription/${s.uid}`, Buffer.from(JSON.stringify(credential)), {}, c)
   step('subscribe.secret-kept')
   const lease = Math.max(3600, Math.min(Number(a.lease) || 0, 366 * 86_400))
   const endpoint = {
     type: a.type,
     servers: a.servers,
     queue: a.queue ?? a.endpoint,
+    ...(a.reader === undefined ? {} : { reader: a.reader }),
     ...(a.tls ? { tls: a.tls } : {}),
     ...(a.options === undefined ? {} : { options: a.options }),
   }
+  const reader = s.status.endpoint?.reader
   const phase = s.status.phase === 'active' || s.status.phase === 'paused' ? s.status.phase : 'starting'
   const changed = s.status.sourceEpoch !== undefined && s.status.sourceEpoch !== a.epoch
   await told(
@@ -63,6 +66,8 @@ export async function agreed(
       ...(level === undefined ? {} : { level }),
       name: a.endpoint,
       endpoint,
+      mode: a.mode,
+      ...(reader === undefined || reader === a.reader ? {} : { readerBefore: reader }),
       sourceEpoch: a.epoch,
       origins: a.origins.map(String),
       renewBy: iso(k.clock.now() + lease * 1000),

@@ -2,6 +2,7 @@ import { fnapError, formatCommand, isFnapError } from '@fnaa/protocol'
 import type { Call } from '../contract/common.js'
 import type { Kernel } from '../kernel.js'
 import { domainOf, namespaceOf } from '../names/names.js'
+import { forgetReader } from '../processors/reader-place.js'
 import { step } from '../resources/steps.js'
 import { keyOf, type Mine } from './subscriptions.js'
 
@@ -12,6 +13,7 @@ export async function teardown(k: Kernel, s: Mine, c: Call): Promise<number | un
   if (s.status.phase !== 'revoked') await tellEnd(k, s, c)
   step('unsubscribe.told')
   await k.secrets.delete(`subscription/${s.uid}`, {}, c)
+  await forgetReader(k, s, c)
   if (s.spec.alias) await k.resources.delete('Flow', s.spec.local, c)
   await k.resources.update('Subscription', s.name, () => ({ finalizers: [] }), c, s.uid)
   step('unsubscribe.gone')

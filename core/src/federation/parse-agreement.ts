@@ -15,9 +15,18 @@ export function parseAgreement(lines: readonly string[], s: Mine): Agreement {
   if (typeof a.type !== 'string' || !Array.isArray(a.servers) || a.servers.length === 0) throw bad('names no server')
   if (!a.servers.every(x => typeof x === 'string' && /^[a-z0-9.-]{1,253}:\d{1,5}$/.test(x)))
     throw bad('names a server that is none')
-  if (typeof a.credential?.mechanism !== 'string' || typeof a.credential.values !== 'object')
+  const { credential } = a
+  if (
+    credential ? typeof credential.mechanism !== 'string' || typeof credential.values !== 'object' : a.type === 'fnap'
+  )
     throw bad('has no credential')
+  if (a.reader !== undefined && !/^[A-Za-z0-9._-]{1,200}$/.test(a.reader)) throw bad('names a reader that is none')
+  if (typeof (a.queue ?? '') !== 'string') throw bad('names no queue')
   if (typeof a.epoch !== 'string' || !Array.isArray(a.origins) || a.origins.length > 1000)
     throw bad('has no epoch or origins')
-  return a
+  // An older agent does not say it.
+  const mode = MODES.has(a.mode) ? a.mode : a.type === 'fnap' ? 'fnap' : 'direct'
+  return { ...a, mode }
 }
+
+const MODES: ReadonlySet<string> = new Set(['copy', 'direct', 'fnap'])

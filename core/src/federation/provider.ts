@@ -1,7 +1,8 @@
 import { fnapError } from '@fnaa/protocol'
 import type { Call } from '../contract/common.js'
-import type { Limits } from '../contract/kinds.js'
+import type { Limits, Served } from '../contract/kinds.js'
 import type { Resource } from '../contract/store.js'
+import { enforceAccess } from '../grants/access-controller.js'
 import { lowest, type Subject } from '../grants/authorizer.js'
 import type { Kernel } from '../kernel.js'
 import { UNSEEN } from '../names/names.js'
@@ -11,6 +12,7 @@ import { step } from '../resources/steps.js'
 import type { Session } from '../server/session.js'
 import { type Agreement, replyOf } from './agreement.js'
 import { openRequest } from './requests.js'
+import { servedAs } from './serving.js'
 import { type Tracked, Tracking } from './tracking.js'
 import { checkKnown, isTombstone, type Known, sameWish, specOf, stale, type Wish } from './wish.js'
 
@@ -53,10 +55,6 @@ export class Provider {
     if (known) checkKnown(known, w)
     if (known?.spec.generation === w.generation && !sameWish(known, w)) throw stale(known)
     if (w.filter !== undefined) throw fnapError('NOTSUPPORTED', 'FILTER is not supported by this agent')
-    if (w.mode === 'copy' && !this.#k.processors.has('distributor'))
-      throw fnapError('NOTSUPPORTED', 'MODE copy needs a Distributor here')
-    if (!w.accept.includes('fnap'))
-      throw fnapError('NOTSUPPORTED', 'ACCEPT has no broker type that this flow can be served by')
     const flow = await this.#authorise(w)
     if (!known) await this.#k.quotas.subscriber(w)
     const c = { signal }
@@ -64,7 +62,8 @@ export class Provider {
       await openRequest(this.#k, w, c)
       return null
     }
-    await this.#keep(w, known, c)
+    const limits = known ? this.limits(known) : this.#k.authorizer.limits(this.subjectOf({ spec: w }), flow)
+    await this.#keep(w, servedAs(this.#k, w, flow, known, limits), known, c)
     return this.#settled(w, signal)
   }
 
@@ -120,6 +119,7 @@ export class Provider {
       .filter(s => !isTombstone(s) && s.status.phase !== 'pending' && (!flow || !this.may(s, flow)))
     await Promise.all(doomed.map(s => this.revoke(s, { by: 'owner', reason }, c.signal)))
     await this.#k.processors.enforce(flowName)
+    await enforceAccess(this.#k, flowName, c)
   }
 
   track(t: Tracked): () => void {
@@ -185,9 +185,9 @@ export class Provider {
     return this.#k.authorizer.onFlow(this.subjectOf(s), f) === 0 && f.spec.visibility !== 'private'
   }
 
-  async #keep(w: Wish, known: Known | undefined, c: Call): Promise<void> {
+  async #keep(w: Wish, mode: Served, known: Known | undefined, c: Call): Promise<void> {
     const { resources } = this.#k
-    const phase = { phase: 'preparing' as const, ...(w.level === undefined ? {} : { level: w.level }) }
+    const phase = { phase: 'preparing' as const, mode, ...(w.level === undefined ? {} : { level: w.level }) }
     if (!known) {
       const status = { conditions: [], ...phase }
       try {
@@ -209,7 +209,7 @@ export class Provider {
       name: `${w.id}.${w.flow}`,
       right: w.direction === 'in' ? 'read' : 'write',
     } as const
-    if (w.rotate && w.generation > known.spec.generation)
+    if (w.rotate && mode === 'fnap' && w.generation > known.spec.generation)
       await this.#k.issued.rotate(scope, this.#k.periods.rotation * 1000, c)
     // What stands already may be renewed however full the store is: it gets no bigger by that.
     await resources.update(
@@ -217,7 +217,8 @@ export class Provider {
       w.id,
       s => {
         if (isTombstone(s) || s.spec.generation > w.generation) return undefined
-        const again = s.status.phase === 'ready' && s.spec.desired === 'run' ? {} : phase
+        const settled = s.status.phase === 'ready' && s.spec.desired === 'run' && s.status.mode === mode
+        const again = settled ? {} : phase
         return { spec: specOf(w, s.spec), status: { ...s.status, ...again } }
       },
       c,
@@ -237,7 +238,7 @@ export class Provider {
     )
     if (!ready) throw fnapError('TIMEOUT', `${w.id} the work goes on`)
     if (!ready.s) throw fnapError(ready.over?.spec.desired === 'revoked' ? 'REVOKED' : 'GONE', 'it has ended meanwhile')
-    return replyOf(this.#k, ready.s)
+    return replyOf(this.#k, ready.s, { signal })
   }
 
   async #condemn(

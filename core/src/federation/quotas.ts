@@ -63,6 +63,13 @@ export class Quotas {
       throw slowDown('QUOTA', LONG, `you have ${most} processors, which is the most: DELETE PROCESSOR one`)
   }
 
+  /** May a user of ours have one more way in at a broker? @throws QUOTA */
+  access(user: string): void {
+    const most = this.#k.limits.userProcessors
+    if (this.#k.resources.by('Access', 'who', user).length >= most)
+      throw slowDown('QUOTA', LONG, `you have ${most} accesses, which is the most: REMOVE ACCESS one`)
+  }
+
   #ended(all: readonly Known[], most: number): void {
     const ended = all.filter(s => isTombstone(s) && s.spec.generation > 0).length
     if (ended >= most)

@@ -5,7 +5,7 @@ import type { Kernel } from '../kernel.js'
 import { iso } from '../resources/clock.js'
 import { withCondition } from '../resources/conditions.js'
 import { step } from '../resources/steps.js'
-import { fnapEndpoint } from './agreement.js'
+import { endpointFor, restEndpoint, unmakeEndpoint } from './provisioning.js'
 import { isTombstone, type Known } from './wish.js'
 
 /** Makes the world match a Subscriber: endpoint, credential, position, names; or cuts it off, in the order of rule 14. */
@@ -45,17 +45,15 @@ async function rest(k: Kernel, s: Known, reason: string, c: Call): Promise<undef
     c,
     s.uid,
   )
+  await restEndpoint(k, s, c)
 }
 
 async function provision(k: Kernel, s: Known, flow: Resource<'Flow'>, c: Call): Promise<void> {
   const name = `${s.spec.id}.${s.spec.flow}`
   if (s.spec.direction === 'in') await position(k, s, flow, c)
   step('subscriber.positioned')
-  const right = s.spec.direction === 'in' ? 'read' : 'write'
-  await k.issued.ensure({ kind: 'subscriber', key: s.uid, name, right }, c)
-  step('subscriber.issued')
-  const endpoint = fnapEndpoint(k, name, false)
-  if (k.config.publishEndpoints) await k.registrar.endpoint(name, name, endpoint.type, endpoint.servers, c)
+  const endpoint = await endpointFor(k, s, flow, c)
+  if (k.config.publishEndpoints) await k.registrar.endpoint(name, endpoint.queue, endpoint.type, endpoint.servers, c)
   const leaseUntil = iso(k.clock.now() + k.periods.lease * 1000)
   await k.resources.update(
     'Subscriber',
@@ -106,13 +104,27 @@ async function condemn(k: Kernel, s: Known, desired: 'revoked' | 'gone', reason:
 async function cut(k: Kernel, s: Known, c: Call): Promise<number | undefined> {
   const phase = s.spec.desired as 'revoked' | 'gone'
   if (s.status.phase === phase) return forget(k, s, c)
-  const receipt: Record<string, string> = { ...s.status.cut }
+  const before = Object.entries(s.status.cut ?? {}).filter(([, at]) => at !== 'pending')
+  const receipt: Record<string, string> = Object.fromEntries(before)
   const done = (what: string) => {
     receipt[what] = iso(k.clock.now())
   }
   k.provider.cutSessions(s)
   done('sessions')
   step('subscriber.cut-sessions')
+  const again = await unmakeEndpoint(k, s, done, c).catch(async e => {
+    // A broker that does not answer now has it done later: until then the receipt says so.
+    const open = ['access', 'feed', 'queue'].filter(what => receipt[what] === undefined)
+    const pending = Object.fromEntries(open.map(what => [what, 'pending']))
+    await k.resources.update(
+      'Subscriber',
+      s.name,
+      n => ({ status: { ...n.status, cut: { ...receipt, ...pending } } }),
+      c,
+    )
+    throw e
+  })
+  if (again !== undefined) return again
   await k.issued.revoke(s.uid, c)
   done('credential')
   step('subscriber.cut-credential')

@@ -75,6 +75,11 @@ export function sameWish(s: Known, w: Wish): boolean {
   return s.spec.desired === 'run' && same([s.spec.from, s.spec.mode, optional(s.spec)], [w.from, w.mode, optional(w)])
 }
 
+const rotated = (w: Wish, before?: SubscriberSpec) => {
+  const at = w.rotate ? w.generation : before?.rotated
+  return at === undefined ? {} : { rotated: at }
+}
+
 export function specOf(w: Wish, before?: SubscriberSpec): SubscriberSpec {
   return {
     flow: w.flow,
@@ -88,6 +93,7 @@ export function specOf(w: Wish, before?: SubscriberSpec): SubscriberSpec {
     ...optional(w),
     ...(w.reason === undefined ? {} : { reason: w.reason }),
     ...(before?.limits === undefined ? {} : { limits: before.limits }),
+    ...rotated(w, before),
     desired: 'run',
   }
 }

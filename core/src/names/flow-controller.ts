@@ -31,6 +31,9 @@ export async function reconcileFlow(k: Kernel, name: string, signal: AbortSignal
   await report(k, f, 'True', 'Ready', { queue, epoch: described.epoch, dns }, c)
   step('flow.create.ready')
   for (const s of k.resources.by('Subscription', 'local', name)) k.queue.add(`Subscription/${s.name}`)
+  // Copies are like their source.
+  for (const s of k.resources.by('Subscriber', 'flow', name))
+    if (s.status.mode === 'copy') k.queue.add(`Subscriber/${s.name}`)
   return undefined
 }
 
@@ -78,8 +81,7 @@ async function remove(k: Kernel, f: F, broker: Broker, c: Call): Promise<number 
   const cause = { by: f.spec.owner, reason: 'the flow was deleted' }
   const cuts = live.map(s => k.provider.revoke(s, cause, c.signal, 'gone'))
   await k.queue.park(`Flow/${f.name}`, Promise.all(cuts))
-  await k.provider.enforce(f.name, 'the flow was deleted', c)
-  for (const a of k.resources.by('Access', 'flow', f.name)) await k.resources.delete('Access', a.name, c)
+  await k.queue.park(`Flow/${f.name}`, k.provider.enforce(f.name, 'the flow was deleted', c))
   step('flow.delete.subscribers-cut')
   if (f.status.dns === 'registered') await k.registrar.forget(f.name, c)
   if (f.spec.namespace !== '' && f.spec.visibility === 'public') await listing(k, f.spec.namespace, c)

@@ -6,7 +6,9 @@ import { credentialOf } from '../federation/issued.js'
 import type { Kernel } from '../kernel.js'
 import { queueName } from '../names/names.js'
 import { begin, cursorOf, sinkCursor } from './cursors.js'
+import { SUBSCRIBER } from './feeds.js'
 import { type End, ownSubscription, type Plan, type Proc } from './plan.js'
+import { readerBegins } from './reader-place.js'
 
 /** What a run is made from. */
 export interface Making {
@@ -67,7 +69,8 @@ async function portOf(
   } else if (end.subscription !== undefined) {
     const entry = await k.secrets.get(`subscription/${end.subscription}`, c)
     if (!entry) throw new Error(`the credential of ${end.name} is missing`)
-    secrets[secret] = JSON.parse(Buffer.from(entry.value).toString()) as Credential
+    const credential = JSON.parse(Buffer.from(entry.value).toString()) as Credential | null
+    if (credential) secrets[secret] = credential
   } else {
     const credential = await localCredential(w, plan, end, isSource)
     if (credential) secrets[secret] = credential
@@ -84,16 +87,25 @@ async function portOf(
 
 /** Where a source begins; where a sink stands, if each has a cursor of its own. */
 async function beginning({ k, p, c }: Making, plan: Plan, end: End, isSource: boolean): Promise<Pick<Port, 'from'>> {
-  if (isSource) return end.subscription === undefined ? { from: p.spec.from } : {}
+  if (isSource && end.subscription === undefined) return { from: p.spec.from }
+  if (isSource) {
+    const s = k.resources.get('Subscription', p.name)
+    const from = s && (await readerBegins(k, s, p.spec.from, c))
+    return from ? { from } : {}
+  }
   if (plan.cursors !== 'sink') return {}
   const f = k.resources.get('Flow', p.spec.sources[0]!)
   if (!f) throw new Error(`flow ${p.spec.sources[0]} of processor ${p.name} is gone`)
-  return { from: { at: 'position', position: await begin(k, p, f, sinkCursor(p, f, end.name), c) } }
+  return { from: { at: 'position', position: await begin(k, p, f, sinkCursor(k, p, f, end.name), c) } }
 }
 
 /** The credential for a flow of ours; a flow that only this process can open is reached by a login made for this run. */
 async function localCredential(w: Making, plan: Plan, end: End, isSource: boolean): Promise<Credential | null> {
   const { k, p } = w
+  if (end.name.startsWith(SUBSCRIBER)) {
+    const f = k.resources.get('Flow', p.spec.sources[0]!)
+    return f ? k.brokers.of(f).service.internal(end.endpoint.queue).credential : null
+  }
   const f = k.resources.get('Flow', end.name)
   if (!f?.status.queue) return null
   const broker = k.brokers.of(f)

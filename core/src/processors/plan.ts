@@ -4,6 +4,7 @@ import type { Resource } from '../contract/store.js'
 import { fnapEndpoint } from '../federation/agreement.js'
 import type { Kernel } from '../kernel.js'
 import { queueName } from '../names/names.js'
+import { SUBSCRIBER } from './feeds.js'
 
 export type Proc = Resource<'Processor'>
 
@@ -63,15 +64,25 @@ function endOf(k: Kernel, p: Proc, name: string): End {
     if (!s?.status.endpoint) throw new Error(`subscription ${id} has no endpoint yet`)
     const own = s.status.peer !== undefined && k.config.domains.includes(s.status.peer)
     // A subscriber of our own agent is reached where it listens, not by its public name.
-    const endpoint = own ? fnapEndpoint(k, s.status.endpoint.queue, true) : s.status.endpoint
+    const endpoint =
+      own && s.status.endpoint.type === 'fnap' ? fnapEndpoint(k, s.status.endpoint.queue, true) : s.status.endpoint
     return { name, endpoint, subscription: s.uid, epoch: s.status.sourceEpoch ?? '' }
   }
+  if (name.startsWith(SUBSCRIBER)) return copyOf(k, name)
   const f = k.resources.get('Flow', name)
   if (!f?.status.queue || f.deleting !== undefined) throw new Error(`flow ${name} of processor ${p.name} is not ready`)
   const broker = k.brokers.of(f)
   const endpoint =
     broker.supports.reach === 'process' ? ownEndpoint(k, p, name) : broker.service.internal(f.status.queue).endpoint
   return { name, endpoint, epoch: f.status.epoch ?? '' }
+}
+
+/** A subscriber's copy, as the agent itself writes it. */
+function copyOf(k: Kernel, name: string): End {
+  const s = k.resources.get('Subscriber', name.slice(SUBSCRIBER.length))
+  const f = s && k.resources.get('Flow', s.spec.flow)
+  if (!f || s.status.queue === undefined) throw new Error(`${name} has no queue`)
+  return { name, endpoint: k.brokers.of(f).service.internal(s.status.queue).endpoint }
 }
 
 /** A flow that only this process can open is read and written through the agent itself. */

@@ -8,6 +8,7 @@ import { step } from '../resources/steps.js'
 import { cursorOf, forgetPlaces, keepPlaces } from './cursors.js'
 import { makeRun } from './make-run.js'
 import { allowed, type Plan, type Proc, planOf, sameButSinks } from './plan.js'
+import { keepReader } from './reader-place.js'
 
 interface Runtime {
   readonly id: string
@@ -104,6 +105,8 @@ export class Processors {
       this.#status.delete(s.id)
       this.#handed.delete(s.id)
     } else this.#status.set(s.id, s)
+    const run = this.#handed.get(s.id)?.run
+    if (run?.epoch === s.epoch && s.positions) keepReader(this.#k, run, s.positions)
     const p = s.sinks ? this.#k.resources.get('Processor', s.id) : undefined
     if (p && s.positions) keepPlaces(this.#k, p, s.positions)
     if (before?.phase === s.phase && before.epoch === s.epoch && before.sourceEpoch === s.sourceEpoch) return

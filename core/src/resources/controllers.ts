@@ -1,5 +1,6 @@
 import { reconcileSubscriber } from '../federation/subscriber-controller.js'
 import { reconcileSubscription } from '../federation/subscription-controller.js'
+import { reconcileAccess } from '../grants/access-controller.js'
 import { reconcileGrant } from '../grants/grant-controller.js'
 import type { Kernel } from '../kernel.js'
 import { reconcileFlow } from '../names/flow-controller.js'
@@ -16,6 +17,7 @@ const RECONCILERS: Partial<Record<KindName, Reconciler>> = {
   Subscriber: reconcileSubscriber,
   Processor: (k, name, signal) => k.processors.reconcile(name, signal),
   Grant: reconcileGrant,
+  Access: reconcileAccess,
 }
 
 export async function reconcile(k: Kernel, key: string, signal: AbortSignal): Promise<number | undefined> {

@@ -1,0 +1,80 @@
+import { fnapError } from '@fnaa/protocol'
+import type { Limits, Served } from '../contract/kinds.js'
+import type { Resource } from '../contract/store.js'
+import type { Broker } from '../data/brokers.js'
+import type { Kernel } from '../kernel.js'
+import type { Known, Wish } from './wish.js'
+
+type Asked = Pick<Wish, 'mode' | 'accept' | 'direction' | 'principal'>
+
+/**
+ * How a wish is served: as it was before, where that still does; else the mode that it names; with `auto` a copy where the
+ * flow's broker can let the stranger in, else through the agent.
+ * @throws FnapError NOTSUPPORTED that says what is missing; CONFLICT where another mode would lose events
+ */
+export function servedAs(
+  k: Kernel,
+  w: Asked,
+  flow: Resource<'Flow'>,
+  known: Known | undefined,
+  limits: Limits,
+): Served {
+  const before = known?.status.phase === 'pending' ? undefined : known?.status.mode
+  const broker = k.brokers.of(flow)
+  if (before !== undefined && w.mode === 'auto' && accepts(w, before, broker)) return before
+  const mode = choose(k, w, broker, limits)
+  if (before === undefined || before === mode || before === 'fnap') return mode
+  throw fnapError(
+    'CONFLICT',
+    `it is served as ${before}, and events would be lost: UNSUBSCRIBE and SUBSCRIBE for another MODE`,
+  )
+}
+
+function choose(k: Kernel, w: Asked, broker: Broker, limits: Limits): Served {
+  const fnap = w.accept.includes('fnap')
+  const shut = whyNot(w, broker, limits)
+  const copyless =
+    shut ??
+    (w.direction === 'out'
+      ? 'MODE copy is for SUBSCRIBE: say direct or fnap'
+      : !k.processors.has('distributor') || k.processors.runtime === undefined
+        ? 'MODE copy needs a Distributor here'
+        : undefined)
+  switch (w.mode) {
+    case 'copy':
+      if (copyless !== undefined) throw fnapError('NOTSUPPORTED', copyless)
+      return 'copy'
+    case 'direct':
+      if (shut !== undefined) throw fnapError('NOTSUPPORTED', shut)
+      return 'direct'
+    case 'fnap':
+      if (!fnap) throw fnapError('NOTSUPPORTED', 'MODE fnap needs fnap in ACCEPT')
+      return 'fnap'
+    default:
+      if (copyless === undefined) return 'copy'
+      if (!fnap)
+        throw fnapError('NOTSUPPORTED', `ACCEPT has no broker type that this flow can be served by: ${copyless}`)
+      return 'fnap'
+  }
+}
+
+/** Why the stranger cannot come in at the flow's broker. */
+function whyNot(w: Asked, broker: Broker, limits: Limits): string | undefined {
+  const ways = waysIn(broker)
+  if (ways.length === 0) return 'the broker of the flow lets nobody in: MODE fnap'
+  if (!w.accept.includes(broker.supports.type))
+    return `the flow is at a broker of type ${broker.supports.type}, which is not in ACCEPT`
+  if (!ways.includes('issued') && w.principal === undefined)
+    return 'the broker of the flow admits outsiders by name only: PRINCIPAL is needed'
+  if (Object.keys(limits).length > 0) return 'a LIMIT holds, which only the agent keeps: MODE fnap'
+  return undefined
+}
+
+/** How others get in at a broker: what its type can, less what this one cannot. */
+export function waysIn(broker: Broker): readonly ('issued' | 'principal')[] {
+  if (broker.supports.reach === 'process') return []
+  return broker.service.access?.() ?? broker.supports.access
+}
+
+const accepts = (w: Asked, mode: Served, broker: Broker): boolean =>
+  w.accept.includes(mode === 'fnap' ? 'fnap' : broker.supports.type)

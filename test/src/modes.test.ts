@@ -1,0 +1,218 @@
+import t from 'tap'
+import { type Client, eventually, pair, single, type Teardown, type TestAgent } from './support/agents.js'
+import lettingBroker from './support/letting-broker.js'
+
+const FLOW = 'time.flows.unix.test'
+const LOCAL = 'time.flows.emiliano.test'
+const CREATE = `CREATE FLOW ${FLOW} BROKER broker-letting VISIBILITY public`
+const letting = {
+  change: <C extends { plugins: readonly unknown[] }>(c: C): C => ({
+    ...c,
+    plugins: [...c.plugins, lettingBroker({})],
+  }),
+}
+const idOf = (line: string | undefined) => /[a-z2-7]{26}/.exec(line ?? '')![0]
+const c = () => ({ signal: AbortSignal.timeout(10_000) })
+
+async function two(t: Teardown): Promise<{ a: TestAgent; b: TestAgent; owner: Client; user: Client }> {
+  const { a, b } = await pair(t, letting)
+  const owner = await a.login(t)
+  const user = await b.login(t)
+  await owner.ok(CREATE)
+  return { a, b, owner, user }
+}
+const service = (a: TestAgent) => a.kernel.brokers.operated.get('broker-letting')!.service
+const arrives = async (user: Client, n: number) => user.follow(LOCAL, n, { from: { at: 'earliest' } })
+
+t.test('copy: a queue of its own, fed by the one Distributor, read with a login of its own', async t => {
+  const { a, b, owner, user } = await two(t)
+  await owner.write(FLOW, 'before')
+  const id = idOf((await user.ok(`SUBSCRIBE ${FLOW} LOCAL ${LOCAL} FROM earliest`)).lines[0])
+  t.match(
+    (await owner.ok(`GET SUBSCRIBERS ${FLOW}`)).lines[0],
+    / mode=copy phase=ready lag-events=\d+/,
+    'auto is a copy here',
+  )
+  t.ok(await service(a).describeQueue(`${id}.${FLOW}`, c()), 'the endpoint is a queue')
+  await owner.write(FLOW, 'one', 'two')
+  t.same(await arrives(user, 3), ['before', 'one', 'two'])
+  t.match((await user.ok('GET SUBSCRIPTIONS')).lines[0], / mode=copy phase=active/)
+  const [subscription] = b.kernel.resources.list('Subscription')
+  t.match(subscription!.status.endpoint, { type: 'letting', queue: `${id}.${FLOW}` })
+
+  await t.test('a second one shares the feed; a read-only login opens nothing else', async t => {
+    await b.addUser('alice', 'secret')
+    await user.ok('CREATE FLOW two.flows.emiliano.test')
+    await user.ok(`SUBSCRIBE ${FLOW} LOCAL two.flows.emiliano.test MODE copy`)
+    t.equal(a.kernel.resources.count('Processor'), 1)
+    await owner.write(FLOW, 'three')
+    t.same(await user.follow('two.flows.emiliano.test', 1, { from: { at: 'earliest' } }), ['three'])
+    t.same((await arrives(user, 4)).at(-1), 'three')
+    const known = a.kernel.resources.get('Subscriber', id)!
+    const given = (await a.kernel.access.of(known.uid, c()))!
+    const { default: driver } = (await import('./support/letting-driver.js')) as {
+      default: import('@fnaa/core/plugin').Driver
+    }
+    const host = { log: a.kernel.log, dial: a.kernel.dial, foreign: true }
+    const open = async (queue: string) => {
+      const wire = await driver.open({ ...given.endpoint, queue }, given.credential, host, c())
+      const source = await wire.source({ reader: 'x', epoch: 0, from: { at: 'earliest' } }, c())
+      await source.close()
+    }
+    await open(`${id}.${FLOW}`)
+    await t.rejects(open(FLOW), { code: 'FNA_ERR_DENIED' }, 'not the source')
+    const other = a.kernel.resources.list('Subscriber').find(s => s.name !== id)!
+    await t.rejects(open(`${other.name}.${FLOW}`), { code: 'FNA_ERR_DENIED' }, 'not another subscriber')
+    await user.ok('UNSUBSCRIBE two.flows.emiliano.test')
+    t.equal(await service(a).describeQueue(`${other.name}.${FLOW}`, c()), null, 'its queue goes with it')
+    t.equal(a.kernel.resources.count('Processor'), 1, 'the feed goes on for the other')
+  })
+
+  await t.test('it is read at the broker, not through the agent; UPDATE FLOW changes it too', async t => {
+    t.match(await owner.say(`UPDATE SUBSCRIBER ${FLOW} ${id} LIMIT events=1`), { symbol: 'NOTSUPPORTED' })
+    await owner.ok(`UPDATE FLOW ${FLOW} RETENTION 3d`)
+    await eventually(
+      a,
+      () =>
+        a.kernel.resources.get('Subscriber', id)?.status.copied?.retentionMs === 3 * 86_400_000 ? true : undefined,
+      'the copy keeps as long',
+    )
+    t.match(await service(a).describeQueue(`${id}.${FLOW}`, c()), { retentionMs: 3 * 86_400_000 })
+    t.match(await user.say(`UPDATE SUBSCRIPTION ${id} MODE fnap`), { symbol: 'CONFLICT' })
+  })
+
+  await t.test('the owner cuts it off: access first, then feed, then queue, and it says when', async t => {
+    await owner.ok(`REMOVE SUBSCRIBER ${FLOW} ${id}`)
+    const { cut } = a.kernel.resources.get('Subscriber', id)!.status
+    t.same(Object.keys(cut!), ['sessions', 'access', 'feed', 'queue', 'credential'])
+    t.ok(cut!['access']! <= cut!['feed']! && cut!['feed']! <= cut!['queue']!)
+    t.equal(await service(a).describeQueue(`${id}.${FLOW}`, c()), null)
+    t.equal(a.kernel.resources.count('Processor'), 0, 'the last one takes the feed with it')
+    await owner.write(FLOW, 'never')
+    await eventually(
+      b,
+      () => (b.kernel.resources.get('Subscription', id)?.status.phase === 'revoked' ? true : undefined),
+      'revoked',
+    )
+    t.equal((await user.read(LOCAL)).length, 4)
+  })
+})
+
+t.test('copy: stopped and resumed, nothing is lost; restarted neither', async t => {
+  const { a, owner, user } = await two(t)
+  const id = idOf((await user.ok(`SUBSCRIBE ${FLOW} LOCAL ${LOCAL} MODE copy`)).lines[0])
+  await owner.write(FLOW, 'one')
+  t.same(await arrives(user, 1), ['one'])
+  await user.ok(`STOP SUBSCRIPTION ${id}`)
+  await eventually(a, () => (a.kernel.resources.count('Processor') === 0 ? true : undefined), 'the feed goes off')
+  await owner.write(FLOW, 'two')
+  await user.ok(`RESUME SUBSCRIPTION ${id}`)
+  t.same(await arrives(user, 2), ['one', 'two'])
+  owner.connection.destroy()
+  await user.ok(`UPDATE SUBSCRIPTION ${id} ROTATE`)
+  const now = await a.login(t)
+  await now.write(FLOW, 'three')
+  // At least once: another login is another reader, which begins where the last report of the one before stood.
+  let seen: unknown[] = []
+  for (let n = 3; !seen.includes('three'); n++) seen = await arrives(user, n)
+  t.same([...new Set(seen)], ['one', 'two', 'three'])
+})
+
+t.test('direct: the source itself, no copy', async t => {
+  const { a, owner, user } = await two(t)
+  await owner.write(FLOW, 'before')
+  const id = idOf((await user.ok(`SUBSCRIBE ${FLOW} LOCAL ${LOCAL} MODE direct FROM earliest`)).lines[0])
+  await owner.write(FLOW, 'one')
+  t.same(await arrives(user, 2), ['before', 'one'])
+  t.match((await owner.ok(`GET SUBSCRIBERS ${FLOW}`)).lines[0], / mode=direct phase=ready/)
+  t.equal(a.kernel.resources.count('Processor'), 0)
+  t.equal(await service(a).describeQueue(`${id}.${FLOW}`, c()), null)
+  await owner.ok(`REMOVE SUBSCRIBER ${FLOW} ${id}`)
+  await owner.write(FLOW, 'never')
+  t.equal((await user.read(LOCAL)).length, 2)
+})
+
+t.test('fnap where it is asked for, or where nothing else can be', async t => {
+  const { b, owner, user } = await two(t)
+  await owner.write(FLOW, 'one')
+  await user.ok(`SUBSCRIBE ${FLOW} LOCAL ${LOCAL} MODE fnap FROM earliest`)
+  t.same(await arrives(user, 1), ['one'])
+  t.match((await owner.ok(`GET SUBSCRIBERS ${FLOW}`)).lines[0], / mode=fnap /)
+  await t.test('fnap to copy loses nothing', async t => {
+    const id = b.kernel.resources.list('Subscription')[0]!.name
+    await user.ok(`UPDATE SUBSCRIPTION ${id} MODE copy`)
+    await owner.write(FLOW, 'two')
+    t.same((await arrives(user, 2)).at(-1), 'two')
+  })
+  await owner.ok('CREATE FLOW plain.flows.unix.test VISIBILITY public')
+  for (const mode of ['copy', 'direct'])
+    t.match(
+      await user.say(`SUBSCRIBE plain.flows.unix.test LOCAL plain.flows.emiliano.test MODE ${mode}`),
+      { code: 501, text: /lets nobody in/ },
+      mode,
+    )
+  await owner.ok(`GRANT read,subscribe ON FLOW ${FLOW} TO emiliano.test LIMIT events=5`)
+  t.match(await user.say(`SUBSCRIBE ${FLOW} LOCAL slow.flows.emiliano.test MODE copy`), { code: 501, text: /LIMIT/ })
+})
+
+t.test('PUBLISH direct: their broker is written with a login of its own', async t => {
+  const { owner, user } = await two(t)
+  await owner.ok(`GRANT write ON FLOW ${FLOW} TO *@emiliano.test`)
+  await user.ok(`CREATE FLOW ${LOCAL}`)
+  t.match(await user.say(`PUBLISH ${LOCAL} TO ${FLOW} MODE copy`), { code: 501, text: /for SUBSCRIBE/ })
+  await user.ok(`PUBLISH ${LOCAL} TO ${FLOW} MODE direct`)
+  await user.write(LOCAL, 'theirs')
+  t.same(await owner.follow(FLOW, 1, { from: { at: 'earliest' } }), ['theirs'])
+})
+
+t.test('ACCESS FLOW: a login of the application itself', async t => {
+  const a = await single(t, letting)
+  await a.addUser('alice', 'secret')
+  const owner = await a.login(t)
+  await owner.ok(`CREATE FLOW ${FLOW} BROKER broker-letting`)
+  await owner.ok(`GRANT read ON FLOW ${FLOW} TO alice@unix.test`)
+  const alice = await a.login(t, 'alice', 'secret')
+  const { lines } = await alice.ok(`ACCESS FLOW ${FLOW} READ AS app`)
+  t.same(
+    lines.map(l => l.split('=')[0]),
+    ['flow', 'type', 'topic', 'server', 'mechanism', 'user', 'password'],
+  )
+  t.same((await alice.ok(`ACCESS FLOW ${FLOW} READ AS app`)).lines, lines, 'the same again')
+  t.match(await alice.say(`ACCESS FLOW ${FLOW} WRITE`), { symbol: 'DENIED' })
+  t.match(await owner.say(`REMOVE ACCESS ${FLOW} app`), { symbol: 'NOTFOUND' }, 'not of others')
+  t.same((await alice.ok('GET ACCESS')).lines, [`access=app flow=${FLOW} right=read`])
+  const { default: driver } = (await import('./support/letting-driver.js')) as {
+    default: import('@fnaa/core/plugin').Driver
+  }
+  const [access] = a.kernel.resources.list('Access')
+  const open = async (given: { endpoint: never; credential: never }) => {
+    const host = { log: a.kernel.log, dial: a.kernel.dial, foreign: false }
+    const wire = await driver.open(given.endpoint, given.credential, host, c())
+    return wire.source({ reader: 'x', epoch: 0, from: { at: 'earliest' } }, c())
+  }
+  const given = (await a.kernel.access.of(access!.uid, c())) as never
+  const source = await open(given)
+  await owner.write(FLOW, 'one')
+  const read = source.read(c())[Symbol.asyncIterator]()
+  t.match(await read.next(), { value: { count: 1 } })
+  const rotated = (await alice.ok(`ACCESS FLOW ${FLOW} READ AS app ROTATE`)).lines
+  t.not(rotated.at(-1), lines.at(-1), 'ROTATE gives another password')
+  await (await open(given)).close()
+  const began = Date.now()
+  await owner.ok(`REVOKE read ON FLOW ${FLOW} FROM alice@unix.test`)
+  await t.rejects(read.next(), { code: 'FNA_ERR_UNAVAILABLE' }, 'what is open is cut')
+  t.ok(Date.now() - began < 5000, 'within five seconds')
+  await t.rejects(open(given), { code: 'FNA_ERR_DENIED' })
+  t.equal(a.kernel.resources.count('Access'), 0)
+
+  await t.test('it ends with its flow, and by REMOVE ACCESS', async t => {
+    t.match(await owner.say(`ACCESS FLOW ${FLOW} READ AS x`), { kind: 'data' })
+    t.match(await owner.say(`ACCESS FLOW ${FLOW} WRITE AS x`), { symbol: 'CONFLICT' })
+    await owner.ok(`REMOVE ACCESS ${FLOW} x`)
+    await owner.ok(`ACCESS FLOW ${FLOW} WRITE`)
+    await owner.ok(`DELETE FLOW ${FLOW}`)
+    t.equal(a.kernel.resources.count('Access'), 0)
+    await owner.ok('CREATE FLOW plain.flows.unix.test')
+    t.match(await owner.say('ACCESS FLOW plain.flows.unix.test READ'), { code: 501, text: /use READ and WRITE/ })
+  })
+})
