@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto'
 import type { Call, Credential, Logger, Port, Program, RunStatus } from '@fnaa/core/plugin'
 import type { Batch, Gap, Position } from '@fnaa/protocol'
 import { describe, Lane } from './lane.js'
@@ -136,7 +137,7 @@ export class FanOut {
       log: this.#report.log,
       open: async (p, cred, c) => {
         const wire = await this.#ports.open(p, cred, c)
-        const sink = await wire.sink({ writer: run.id, epoch: run.epoch }, c).catch(async e => {
+        const sink = await wire.sink({ writer: writerOf(run.id, p.name), epoch: run.epoch }, c).catch(async e => {
           await wire.close().catch(() => undefined)
           throw e
         })
@@ -231,5 +232,9 @@ export class FanOut {
     timer.unref()
   }
 }
+
+/** Two sinks may be at one broker, where a writer's name is one writer. */
+const writerOf = (id: string, sink: string): string =>
+  `${id}.${createHash('sha256').update(sink).digest('hex').slice(0, 16)}`
 
 const same = (a: unknown, b: unknown): boolean => JSON.stringify(a) === JSON.stringify(b)

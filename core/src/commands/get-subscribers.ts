@@ -61,7 +61,7 @@ async function withReader(
   const queue = s.status.mode === 'copy' ? s.status.queue : f.status.queue
   if (queue === undefined) return undefined
   const consumers = await k.brokers.of(f).service.listConsumers(queue, c)
-  const own = consumers.find(x => x.name.includes(s.uid) || x.name.includes(s.spec.id))
+  const own = consumers.find(x => x.name.includes(s.spec.id)) ?? consumers.find(x => x.name.includes(s.uid))
   if (s.status.mode === 'direct') return own && { events: own.lag ?? 0, ms: own.behindMs ?? 0 }
   return { events: fed.events + (own?.lag ?? 0), ms: Math.max(fed.ms, own?.behindMs ?? 0) }
 }

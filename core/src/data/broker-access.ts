@@ -69,7 +69,10 @@ export class BrokerAccess {
     return this.#alone(key, async () => {
       const record = await this.#read(key, c)
       const now = record?.turns.at(-1)
-      if (now?.given && now.turn >= opt.turn && same(now.request, request)) return now.given
+      // Where the broker is may have changed since.
+      const { servers } = broker.service.internal(request.queue).endpoint
+      const stands = now?.given && same(now.request, request) && same(now.given.endpoint.servers, servers)
+      if (now?.given && stands && now.turn >= opt.turn) return now.given
       const fresh = !now || now.turn < opt.turn
       const id = fresh ? `${key}-${opt.turn}` : now.id
       const turn = { turn: fresh ? opt.turn : now.turn, id, request }
