@@ -12,13 +12,14 @@ import runtimeProcess from '@fnaa/runtime-process'
 import storeLmdb from '@fnaa/store-lmdb'
 
 export default defineConfig(
-  ({
+  async ({
     domain = 'unix.test',
     port = 61000,
     dnsPort = 5300,
     data = '.fnaad/unix.test',
     ca = '.fnaad/ca',
     neighbours = {},
+    kafka,
   }) => ({
     host: `fnaa.${domain}`,
     domains: [domain],
@@ -36,6 +37,8 @@ export default defineConfig(
       authSasl({ plainInClear: 'loopback', anonymous: true }),
       authDomainkey(),
       dnsEmbedded({ listen: `127.0.0.1:${dnsPort}`, forward: neighbours }),
+      // `fnaad dev --kafka`. The first broker is the one of new namespaces.
+      kafka && (await import('@fnaa/broker-kafka')).default({ servers: [kafka] }),
       brokerEmbedded(),
       brokerFnap(),
       runtimeProcess(),

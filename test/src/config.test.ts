@@ -1,6 +1,7 @@
 import { execFile } from 'node:child_process'
 import { copyFile, mkdir, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { flattenPlugins } from '@fnaa/core'
 import t from 'tap'
 import { folder, single, type Teardown } from './support/agents.js'
 import { FNAAD, PLAIN } from './support/process.js'
@@ -265,7 +266,7 @@ t.test(
   'without a processor, SUBSCRIBE, REPLICATE and DISTRIBUTE answer 501, and CAPABILITIES says nothing of it',
   async t => {
     const a = await single(t, {
-      change: c => ({ ...c, plugins: c.plugins.filter(p => !(p as { id?: string }).id?.startsWith('processor-')) }),
+      change: c => ({ ...c, plugins: flattenPlugins(c.plugins).filter(p => !p.id.startsWith('processor-')) }),
     })
     const user = await a.login(t)
     await user.ok('CREATE FLOW time.flows.unix.test')

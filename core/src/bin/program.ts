@@ -48,6 +48,7 @@ export async function main(args: readonly string[]): Promise<number> {
     .option('--data <dir>', 'where the state stays', '.fnaad')
     .option('--fresh', 'begin without the state of the last time')
     .option('--empty', 'no flow, no subscription')
+    .option('--kafka <a,b>', 'host:port,host:port: the two participants’ flows on Kafka clusters, one each')
     .option('--json', 'one line of JSON when all is active, and nothing else on standard output')
   dev.action(
     set(async () => (await import('../dev/dev.js')).dev({ ...dev.opts(), config: program.opts()['config'] as string })),

@@ -105,6 +105,8 @@ export interface ConfigAt {
   readonly ca?: string
   /** Zones of other participants on this machine, and who answers for them (`host:port`). */
   readonly neighbours?: Readonly<Record<string, string>>
+  /** A Kafka cluster (`host:port`, without TLS or passwords) for the flows, instead of the broker inside the agent. */
+  readonly kafka?: string
 }
 
 type ConfigFunction = (at: ConfigAt) => Config | Promise<Config>

@@ -22,6 +22,7 @@ export interface DevOptions {
   readonly data?: string
   readonly fresh?: boolean
   readonly empty?: boolean
+  readonly kafka?: string
   readonly json?: boolean
 }
 
@@ -47,6 +48,7 @@ export async function dev(o: DevOptions): Promise<number> {
     throw new UsageError(`--domains is ${o.domains}: it takes two different domains, such as a.test,b.test`)
   if (!Number.isInteger(port) || port < 1 || port > 65_534)
     throw new UsageError(`--port is ${o.port}: it must be 1 to 65534, and the second agent gets the next one`)
+  const kafka = clusters(o.kafka)
   const data = resolve(o.data ?? '.fnaad')
   const [unfit] = await folder('--data', data)
   if (unfit) throw new UsageError(unfit.message)
@@ -61,6 +63,7 @@ export async function dev(o: DevOptions): Promise<number> {
     ca: join(data, 'ca'),
     dnsPort: [a, b][i]!,
     neighbours: { [domains[other]!]: `127.0.0.1:${[a, b][other]}` },
+    ...(kafka && { kafka: kafka[i] as string }),
   })
   const participants: Participant[] = []
   try {
@@ -97,6 +100,14 @@ export async function dev(o: DevOptions): Promise<number> {
     }
   }
   return 0
+}
+
+/** One cluster each. */
+function clusters(given: string | undefined): string[] | null {
+  if (given === undefined) return null
+  const both = given.split(',').map(s => s.trim())
+  if (both.length === 2 && both.every(s => /^[^\s:]+:\d{1,5}$/.test(s))) return both
+  throw new UsageError(`--kafka is ${given}: it takes a cluster for each participant, host:port,host:port`)
 }
 
 /** Removes the state of the last time; what an agent uses stays, and the boot says which. */
