@@ -36,3 +36,7 @@ t.test('clusters that are none are refused by name', async t => {
       err: /--kafka is .*a cluster for each participant/,
     })
 })
+
+t.test('the example for an operator', async t => {
+  t.match(await shell('npx fnaad --config examples/kafka/fnaad.config.ts check'), { code: 0, out: /ok, 9 plugins/ })
+})
