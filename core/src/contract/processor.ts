@@ -50,8 +50,16 @@ export interface ProcessorType extends Service {
   readonly type: string
   readonly verbs: readonly string[]
   readonly arity: { readonly sources: readonly [number, number]; readonly sinks: readonly [number, number] }
-  /** Pure. `cursors: 'sink'`: each sink has its own place in the one source, so that none waits for another. */
-  plan(spec: Kinds['Processor']['spec']): { readonly program: string; readonly config: Json; readonly cursors?: 'sink' }
+  /**
+   * Pure. `cursors: 'sink'`: each sink has its own place in the one source, so that none waits for another.
+   * `guarantee: 'exactly-once'` is kept where the one sink has transactions (`supports.transactions`), and is at least once elsewhere.
+   */
+  plan(spec: Kinds['Processor']['spec']): {
+    readonly program: string
+    readonly config: Json
+    readonly cursors?: 'sink'
+    readonly guarantee?: Run['guarantee']
+  }
 }
 
 export interface SinkStatus {

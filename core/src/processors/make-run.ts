@@ -40,7 +40,7 @@ export async function makeRun(w: Making, plan: Plan): Promise<{ run: Run; secret
     sources: ports.slice(0, n),
     sinks: ports.slice(n),
     desired: p.spec.desired === 'pause' ? 'pause' : 'run',
-    guarantee: 'at-least-once',
+    guarantee: guaranteeOf(k, plan, n),
     network: {
       servers: resolver?.servers ?? ['127.0.0.1:53'],
       trustAd: resolver?.trustAd ?? false,
@@ -48,6 +48,13 @@ export async function makeRun(w: Making, plan: Plan): Promise<{ run: Run; secret
     },
   }
   return { run, secrets }
+}
+
+/** Exactly once needs one sink, which keeps the position beside the data. */
+function guaranteeOf(k: Kernel, plan: Plan, sources: number): Run['guarantee'] {
+  const sinks = plan.ends.slice(sources)
+  const transactions = sinks.length === 1 && k.brokers.manifest(sinks[0]!.endpoint.type)?.supports.transactions === true
+  return plan.guarantee === 'exactly-once' && transactions ? 'exactly-once' : 'at-least-once'
 }
 
 async function portOf(

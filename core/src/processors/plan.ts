@@ -25,6 +25,7 @@ export interface Plan {
   readonly config: Run['config']
   readonly ends: readonly End[]
   readonly cursors?: 'sink'
+  readonly guarantee?: Run['guarantee']
 }
 
 /** What its type makes of the spec, and where its ends are now. @throws Error where an end is not ready yet: it is tried again */

@@ -104,10 +104,15 @@ export class ProcessAgent {
 
   /** The processes that it has started (its processor hosts): none for a moment, while one is started anew. */
   async children(): Promise<number[]> {
-    const out = await run('ps', ['-A', '-o', 'pid=,ppid='])
-    const rows = out.split('\n').map(l => l.trim().split(/\s+/).map(Number))
-    return rows.flatMap(([pid, parent]) => (parent === this.pid && pid ? [pid] : []))
+    return childrenOf(this.pid)
   }
+}
+
+/** The processes that this one has started. */
+export async function childrenOf(process: number): Promise<number[]> {
+  const out = await run('ps', ['-A', '-o', 'pid=,ppid='])
+  const rows = out.split('\n').map(l => l.trim().split(/\s+/).map(Number))
+  return rows.flatMap(([pid, parent]) => (parent === process && pid ? [pid] : []))
 }
 
 /** Runs `fnaad` with arguments and standard input; rejects with what it said when it fails. */
