@@ -81,11 +81,35 @@ t.test('Kafka to Kafka, from one organisation to another', { skip }, async t => 
     t.ok((await consumed(b.cluster, local, 22)).some(line => line.endsWith(' one')))
   })
 
+  await t.test('what is written with keys is spread by them, as Kafka’s own clients do', async t => {
+    const keyed = await a.user.connection.write(`WRITE FLOW ${flow} KEY k1`)
+    await keyed.send('keyed')
+    await keyed.end()
+    const where = await a.cluster.tool('kafka-console-consumer', [
+      '--topic',
+      flow,
+      '--from-beginning',
+      '--timeout-ms',
+      '5000',
+      '--property',
+      'print.partition=true',
+      '--property',
+      'print.key=true',
+    ])
+    const partitions = new Set(
+      where.stdout
+        .split('\n')
+        .filter(l => /\tk1\t/.test(l))
+        .map(l => l.split('\t')[0]),
+    )
+    t.equal(partitions.size, 1, [...partitions].join())
+  })
+
   await t.test('both sides tell the same lag', async t => {
     await b.user.ok(`PAUSE FLOW ${local}`)
     await a.user.write(flow, 'x', 'y', 'z')
     await b.user.ok(`RESUME FLOW ${local}`)
-    t.equal((await b.user.follow(local, 25, { from: { at: 'earliest' } })).length, 25)
+    t.equal((await b.user.follow(local, 26, { from: { at: 'earliest' } })).length, 26)
     t.match((await a.user.ok(`GET SUBSCRIBERS ${flow}`)).lines[0], /lag-events=0 lag-ms=0/)
     const groups = await a.cluster.tool('kafka-consumer-groups', ['--describe', '--all-groups'])
     t.notMatch(groups.stdout, /time\.flows\.unix\.test +\d+ +\d+ +\d+ +[1-9]/, 'and Kafka’s own tool no other')

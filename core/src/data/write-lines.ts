@@ -35,7 +35,8 @@ export async function writeLines(cx: Context, t: Target, key: string | undefined
         if (events.length > 0) {
           const sink = await wire.sink({ writer: `write-${session.id}`, epoch: 0 }, cx.call)
           try {
-            await sink.write(batchOf({ shard: '0', last: '0', bytes: encodeBatch(events) }), {}, cx.call)
+            // In no shard yet: the broker spreads them by their keys.
+            await sink.write(batchOf({ shard: '', last: '0', bytes: encodeBatch(events) }), {}, cx.call)
           } finally {
             await sink.close()
           }
