@@ -4,6 +4,7 @@ import authDomainkey from '@fnaa/auth-domainkey'
 import authSasl from '@fnaa/auth-sasl'
 import brokerEmbedded from '@fnaa/broker-embedded'
 import brokerFnap from '@fnaa/broker-fnap'
+import brokerKafka from '@fnaa/broker-kafka'
 import { defineConfig } from '@fnaa/core'
 import dnsEmbedded from '@fnaa/dns-embedded'
 import processorBridge from '@fnaa/processor-bridge'
@@ -12,7 +13,7 @@ import runtimeProcess from '@fnaa/runtime-process'
 import storeLmdb from '@fnaa/store-lmdb'
 
 export default defineConfig(
-  async ({
+  ({
     domain = 'unix.test',
     port = 61000,
     dnsPort = 5300,
@@ -38,7 +39,7 @@ export default defineConfig(
       authDomainkey(),
       dnsEmbedded({ listen: `127.0.0.1:${dnsPort}`, forward: neighbours }),
       // `fnaad dev --kafka`. The first broker is the one of new namespaces.
-      kafka && (await import('@fnaa/broker-kafka')).default({ servers: [kafka] }),
+      kafka && brokerKafka({ servers: [kafka] }),
       brokerEmbedded(),
       brokerFnap(),
       runtimeProcess(),

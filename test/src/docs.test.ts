@@ -35,7 +35,7 @@ const ELSEWHERE: ReadonlySet<string> = new Set([
 const PRINTS: readonly (readonly [string, RegExp])[] = [
   [' read ', /^(?:\{"specversion":.*\}\n)+$/],
   [' write ', /^$/],
-  ['fnaad.config.ts check', /: ok, 8 plugins: /],
+  ['fnaad.config.ts check', /: ok, 9 plugins: /],
   ['get flows', /time\.flows\.unix\.test/],
   ['get subscribers time.flows.unix.test', /test@emiliano\.test/],
   ['get subscribers', /^$/],

@@ -1,7 +1,6 @@
 import { createRequire } from 'node:module'
 import { CONTRACT, definePlugin } from '@fnaa/core/plugin'
 import { type KafkaOptions, OPTIONS_SCHEMA, settings } from './options.js'
-import { openService } from './service/service.js'
 
 export type { KafkaOptions, SaslOptions, Secret } from './options.js'
 
@@ -34,7 +33,8 @@ export const kafka = definePlugin<'broker', KafkaOptions>({
     options: OPTIONS_SCHEMA,
     driver: new URL('./driver.js', import.meta.url).href,
   },
-  setup: async (ctx, options) => openService(ctx, settings(options)),
+  // Loaded when it is set up: a config may name a plugin that it does not use.
+  setup: async (ctx, options) => (await import('./service/service.js')).openService(ctx, settings(options)),
 })
 
 /** The factory that a config file calls. */

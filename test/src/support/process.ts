@@ -30,7 +30,7 @@ export class ProcessAgent {
     const config = join(fixed.data, 'fnaad.config.ts')
     await writeFile(
       config,
-      `import base from ${JSON.stringify(CONFIG)}\nexport default { ...(await base(${JSON.stringify(fixed)})), ...${JSON.stringify(extra)} }\n`,
+      `import base from ${JSON.stringify(CONFIG)}\nexport default { ...base(${JSON.stringify(fixed)}), ...${JSON.stringify(extra)} }\n`,
     )
     const agent = new ProcessAgent(fixed, config)
     await fnaad(['--config', config, 'user', 'add', 'test'], 'test\n')
