@@ -42,8 +42,6 @@ export class Connection {
   #sweep: NodeJS.Timeout | null = null
   #relogin: NodeJS.Timeout | null = null
   #sasl: Sasl | undefined
-  /** Milliseconds of `performance.now()` before which a broker wants no more requests (KIP-219). */
-  throttledUntil = 0
 
   private constructor(stream: Duplex, opt: ConnectOptions) {
     this.#stream = stream
