@@ -11,10 +11,6 @@ export interface Api<Req, Res> {
   readonly flexible?: number
   encode(w: Writer, request: Req, version: number): void
   decode(r: Reader, version: number): Res
-  /** Nothing comes back for this one (Produce with acks=0, which we never send). */
-  readonly silent?: boolean
 }
-export type Request<A> = A extends Api<infer Req, unknown> ? Req : never
-export type Response<A> = A extends Api<never, infer Res> ? Res : never
 
 export const api = <Req, Res>(a: Api<Req, Res>): Api<Req, Res> => a

@@ -107,7 +107,7 @@ export class Cluster {
       node = this.#nodes.get(id)
     }
     if (!node) throw new KafkaError(8, `broker ${id}`)
-    return this.#connect(`${node.host}:${node.port}`, purpose, c)
+    return this.#connect(`${node.host}:${node.port}`, purpose)
   }
 
   /** A connection to whichever answers first of those that are known, open ones before others. */
@@ -121,7 +121,7 @@ export class Cluster {
     for (const at of servers) {
       if (c.signal.aborted || this.signal.aborted) throw new FnaError('FNA_ERR_CLOSED', 'called off')
       try {
-        return await this.#connect(at, 'control', c)
+        return await this.#connect(at, 'control')
       } catch (e) {
         // A login that one refuses is refused by all, and may lock the user out.
         if (isFna(e) && e.code !== 'FNA_ERR_UNAVAILABLE') throw e
@@ -152,15 +152,15 @@ export class Cluster {
     }
   }
 
-  #connect(at: string, purpose: Purpose, c: Call): Promise<Connection> {
+  #connect(at: string, purpose: Purpose): Promise<Connection> {
     if (this.signal.aborted) return Promise.reject(new FnaError('FNA_ERR_CLOSED', 'the cluster is closed'))
     const key = `${purpose} ${at}`
     const known = this.#connections.get(key)
-    if (known) return known.then(k => (k.closed ? this.#open(key, at, c) : k))
-    return this.#open(key, at, c)
+    if (known) return known.then(k => (k.closed ? this.#open(key, at) : k))
+    return this.#open(key, at)
   }
 
-  #open(key: string, at: string, _c: Call): Promise<Connection> {
+  #open(key: string, at: string): Promise<Connection> {
     const { tls } = this.#opt
     const colon = at.lastIndexOf(':')
     const host = at.slice(0, colon).replace(/^\[|\]$/g, '')
@@ -186,7 +186,8 @@ export function passes(e: unknown): boolean {
   return isFna(e, 'FNA_ERR_UNAVAILABLE')
 }
 
-function pause(ms: number, signal: AbortSignal): Promise<void> {
+/** Resolves after so many milliseconds, or as soon as `signal` aborts. */
+export function pause(ms: number, signal: AbortSignal): Promise<void> {
   return new Promise(resolve => {
     if (signal.aborted) return resolve()
     const timer = setTimeout(done, ms)

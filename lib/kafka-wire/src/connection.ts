@@ -86,10 +86,6 @@ export class Connection {
   get closed(): boolean {
     return this.#failure !== null
   }
-  /** Requests that wait for their answer. */
-  get waiting(): number {
-    return this.#waiting.size
-  }
 
   /** Does the broker know a version of it that we know? */
   knows(api: Api<never, unknown>): boolean {

@@ -1,5 +1,5 @@
 import type { Call } from '@fnaa/core/plugin'
-import { type FetchAnswer, type FetchedPart, fetch, type PartitionInfo } from '@fnaa/kafka-wire'
+import { type FetchAnswer, type FetchedPart, fetch, type PartitionInfo, pause } from '@fnaa/kafka-wire'
 import type { Offsets } from './places.js'
 import type { Topic } from './topic.js'
 
@@ -45,8 +45,7 @@ export class Fetcher {
       if (this.#under.size === 0) this.#start(-1, this.#failed(error, c))
       return
     }
-    for (const [leader, parts] of leaders)
-      if (!this.#under.has(leader)) this.#start(leader, this.#fetch(leader, parts, c))
+    for (const [leader, parts] of leaders) if (!this.#under.has(leader)) this.#start(leader, this.#fetch(parts, c))
   }
 
   /**
@@ -75,7 +74,7 @@ export class Fetcher {
     )
   }
 
-  async #fetch(leader: number, of: readonly PartitionInfo[], c: Call): Promise<Fetched> {
+  async #fetch(of: readonly PartitionInfo[], c: Call): Promise<Fetched> {
     const { cluster, topic } = this.#at
     try {
       const { id } = await cluster.topic(topic, c)
@@ -93,27 +92,14 @@ export class Fetcher {
       const answer: FetchAnswer = await connection.request(fetch, request, WAIT_MS)
       return { parts: answer.parts }
     } catch (error) {
-      return this.#failed(error, c, leader)
+      return this.#failed(error, c)
     }
   }
 
   /** After a failure the brokers are asked who leads, but not at once again and again. */
-  async #failed(error: unknown, c: Call, _leader?: number): Promise<Fetched> {
+  async #failed(error: unknown, c: Call): Promise<Fetched> {
     this.#at.cluster.forget(this.#at.topic)
-    await wait(PAUSE_MS[Math.min(this.#failures++, PAUSE_MS.length - 1)]!, c.signal)
+    await pause(PAUSE_MS[Math.min(this.#failures++, PAUSE_MS.length - 1)]!, c.signal)
     return { error }
   }
-}
-
-export function wait(ms: number, signal: AbortSignal): Promise<void> {
-  return new Promise(resolve => {
-    const done = () => {
-      clearTimeout(timer)
-      signal.removeEventListener('abort', done)
-      resolve()
-    }
-    const timer = setTimeout(done, ms)
-    signal.addEventListener('abort', done)
-    if (signal.aborted) done()
-  })
 }

@@ -7,11 +7,11 @@ import {
   mergeBatches,
   type ProducedPart,
   passes,
+  pause,
   produce,
   stamped,
 } from '@fnaa/kafka-wire'
 import { readBatchHeader } from '@fnaa/protocol'
-import { wait } from './fetcher.js'
 import { isReplaced, type LiveWriter } from './producer.js'
 import type { Topic } from './topic.js'
 
@@ -54,7 +54,6 @@ export class Lane {
   readonly #partition: number
   readonly #writer: LiveWriter
   readonly #signal: AbortSignal
-  readonly #counts: { merged: number }
   #waiting: Item[] = []
   /** Sent and not acknowledged, in order; those that have failed already are among them. */
   #sent: Item[] = []
@@ -68,12 +67,11 @@ export class Lane {
   #failures = 0
   #wake: (() => void) | null = null
 
-  constructor(at: Topic, partition: number, writer: LiveWriter, signal: AbortSignal, counts: { merged: number }) {
+  constructor(at: Topic, partition: number, writer: LiveWriter, signal: AbortSignal) {
     this.#at = at
     this.#partition = partition
     this.#writer = writer
     this.#signal = signal
-    this.#counts = counts
   }
 
   /** Resolves with the offset behind the batch when all in-sync replicas have it. */
@@ -185,7 +183,6 @@ export class Lane {
       group.push(this.#waiting.shift()!)
     }
     if (group.length === 1) return first
-    this.#counts.merged += group.length
     return {
       bytes: mergeBatches(group.map(i => i.bytes)),
       count: group.reduce((n, i) => n + i.count, 0),
@@ -206,7 +203,7 @@ export class Lane {
     const late = performance.now() - (this.#waiting[0]?.since ?? 0) > PATIENCE_MS
     if (!again || late || this.#signal.aborted) return this.fail(error)
     this.#at.cluster.forget(this.#at.topic)
-    await wait(PAUSE_MS[Math.min(this.#failures++, PAUSE_MS.length - 1)]!, this.#signal)
+    await pause(PAUSE_MS[Math.min(this.#failures++, PAUSE_MS.length - 1)]!, this.#signal)
   }
 
   async #renew(): Promise<void> {

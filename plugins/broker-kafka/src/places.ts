@@ -4,7 +4,7 @@ import type { From } from '@fnaa/protocol'
 import type { Topic } from './topic.js'
 
 /** A topic, as far as its offsets go. */
-type Place = Pick<Topic, 'cluster' | 'topic'>
+export type Place = Pick<Topic, 'cluster' | 'topic'>
 
 /** An offset for each partition of the topic. */
 export type Offsets = Map<number, number>

@@ -87,36 +87,26 @@ async function init(connection: Connection, transactionalId: string | null): Pro
 
 /**
  * Makes every partition refuse whoever was this writer before, also what he has sent already and what arrives later: the end of an
- * empty transaction writes a mark with our epoch into each. It takes one offset of each partition and is shown to no reader.
+ * empty transaction writes a mark with our epoch into each. It takes an offset or two of each partition and is shown to no reader.
  */
 export async function fenceOff(at: Topic, writer: Writer, c: Call): Promise<void> {
-  const { transactionalId, producer } = writer
-  if (transactionalId === null) return
+  if (writer.transactionalId === null) return
+  const { partitions } = await at.cluster.topic(at.topic, c, true)
+  const all = partitions.map(p => p.partition)
+  await emptyTransaction(at, writer, all, c)
+  // The coordinator takes another one when the marks of the first are written, and not before.
+  await emptyTransaction(at, writer, all.slice(0, 1), c)
+}
+
+async function emptyTransaction(at: Topic, writer: Writer, partitions: readonly number[], c: Call): Promise<void> {
+  const transactionalId = writer.transactionalId as string
+  const { producer } = writer
+  const parts = partitions.map(partition => ({ topic: at.topic, partition }))
   await at.cluster.retry(async () => {
-    const { partitions } = await at.cluster.topic(at.topic, c, true)
     const coordinator = await at.cluster.coordinator(transactionalId, 'transaction', c)
-    const parts = partitions.map(({ partition }) => ({ topic: at.topic, partition }))
     for (const p of await coordinator.request(addPartitionsToTxn, { transactionalId, producer, parts }))
       expectOk(p.error, `the transaction of ${transactionalId}`)
     const ended = await coordinator.request(endTxn, { transactionalId, producer, commit: false })
-    expectOk(ended.error, `the transaction of ${transactionalId}`)
-  }, c)
-  await settled(at, writer, c)
-}
-
-/** Resolves when the marks are written: the coordinator takes no new transaction before. */
-async function settled(at: Topic, { transactionalId, producer }: Writer, c: Call): Promise<void> {
-  await at.cluster.retry(async () => {
-    const coordinator = await at.cluster.coordinator(transactionalId!, 'transaction', c)
-    const { partitions } = await at.cluster.topic(at.topic, c)
-    const parts = partitions.slice(0, 1).map(({ partition }) => ({ topic: at.topic, partition }))
-    for (const p of await coordinator.request(addPartitionsToTxn, {
-      transactionalId: transactionalId!,
-      producer,
-      parts,
-    }))
-      expectOk(p.error, `the transaction of ${transactionalId}`)
-    const ended = await coordinator.request(endTxn, { transactionalId: transactionalId!, producer, commit: false })
     expectOk(ended.error, `the transaction of ${transactionalId}`)
   }, c)
 }

@@ -55,7 +55,6 @@ class KafkaSink implements Sink {
   readonly #writer: LiveWriter
   readonly #lanes = new Map<number, Lane>()
   readonly #closed = new AbortController()
-  readonly #counts = { merged: 0 }
   readonly #exactly = new Map<string, Promise<Transactions>>()
 
   constructor(at: Topic, writer: LiveWriter) {
@@ -120,7 +119,7 @@ class KafkaSink implements Sink {
     let lane = this.#lanes.get(partition)
     if (!lane) {
       const signal = AbortSignal.any([this.#closed.signal, this.#at.cluster.signal])
-      lane = new Lane(this.#at, partition, this.#writer, signal, this.#counts)
+      lane = new Lane(this.#at, partition, this.#writer, signal)
       this.#lanes.set(partition, lane)
     }
     return lane

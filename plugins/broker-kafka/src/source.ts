@@ -3,7 +3,6 @@ import {
   cutBatches,
   type FetchedBatch,
   type FetchedPart,
-  fetch,
   isAppendTime,
   isHoled,
   isTransactional,
@@ -18,6 +17,7 @@ import { checkForeign } from './check-foreign.js'
 import { Committer } from './committer.js'
 import { Group } from './fence.js'
 import { Fetcher } from './fetcher.js'
+import { writtenAt } from './peek.js'
 import { type Offsets, offsetsAt } from './places.js'
 import { anew, inside, startAt } from './start.js'
 import type { Topic } from './topic.js'
@@ -214,31 +214,11 @@ class KafkaSource implements Source {
     const offset = this.#given.get(partition) ?? 0
     let known = this.#oldest.get(partition)
     if (known?.offset !== offset) {
-      const time = await this.#peek(partition, offset, c)
+      const time = await writtenAt(this.#at, partition, offset, c)
       if (time === undefined) return undefined
       known = { offset, time }
       this.#oldest.set(partition, known)
     }
     return Math.max(0, Date.now() - known.time)
-  }
-
-  async #peek(partition: number, offset: number, c: Call): Promise<number | undefined> {
-    const { cluster, topic } = this.#at
-    const { id } = await cluster.topic(topic, c)
-    const { leaderEpoch } = await cluster.partition(topic, partition, c)
-    const connection = await cluster.leader(topic, partition, 'control', c)
-    const parts = [{ topic, id, partition, offset, leaderEpoch, maxBytes: 1 }]
-    const session = { id: 0, epoch: -1 }
-    const answer = await connection.request(fetch, {
-      waitMs: 0,
-      minBytes: 0,
-      maxBytes: 1,
-      committed: true,
-      session,
-      parts,
-    })
-    const records = answer.parts[0]?.records
-    const first = records ? cutBatches(records).batches[0] : undefined
-    return first ? batchOf({ shard: '', last: '', bytes: first.bytes }).newest : undefined
   }
 }

@@ -8,12 +8,12 @@ import {
   KafkaError,
   kafkaCode,
   passes,
+  pause,
   produce,
   stamped,
   txnOffsetCommit,
 } from '@fnaa/kafka-wire'
 import { type Position, readBatchHeader } from '@fnaa/protocol'
-import { wait } from './fetcher.js'
 import { type KeptPosition, keptPosition } from './positions.js'
 import { isReplaced, type LiveWriter, type Writer } from './producer.js'
 import type { Topic } from './topic.js'
@@ -181,7 +181,7 @@ export class Transactions {
     const late = performance.now() - (this.#waiting[0]?.since ?? 0) > PATIENCE_MS
     if (!again || late || this.#signal.aborted) return this.fail(e)
     this.#at.cluster.forget(this.#at.topic)
-    await wait(50, this.#signal)
+    await pause(50, this.#signal)
     try {
       await this.#writer.renew(this.#writer.generation, c)
       this.#sequences.clear()

@@ -1,5 +1,5 @@
 import { api } from '../api.js'
-import { byTopic } from './produce.js'
+import { byTopic } from './parts.js'
 
 export interface FetchPart {
   readonly topic: string

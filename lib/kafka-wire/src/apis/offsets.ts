@@ -1,5 +1,5 @@
 import { api } from '../api.js'
-import { byTopic } from './produce.js'
+import { type Part, type PartAnswer, readErrors, readParts, writeParts } from './parts.js'
 
 export const EARLIEST = -2n
 export const LATEST = -1n
@@ -26,26 +26,16 @@ export const listOffsets = api<ListOffsetsRequest, readonly OffsetPart[]>({
   versions: [4, 5],
   encode(w, q) {
     w.int32(-1).int8(q.committed ? 1 : 0)
-    w.array([...byTopic(q.parts)], ([topic, parts]) => {
-      w.string(topic)
-      w.array(parts, p => w.int32(p.partition).int32(-1).int64(p.time))
-    })
+    writeParts(w, q.parts, p => w.int32(-1).int64(p.time))
   },
   decode(r) {
     r.int32()
-    return r
-      .array(() => {
-        const topic = r.string() ?? ''
-        return r.array(() => ({
-          topic,
-          partition: r.int32(),
-          error: r.int16(),
-          timestamp: r.long(),
-          offset: r.long(),
-          leaderEpoch: r.int32(),
-        }))
-      })
-      .flat()
+    return readParts(r, () => ({
+      error: r.int16(),
+      timestamp: r.long(),
+      offset: r.long(),
+      leaderEpoch: r.int32(),
+    }))
   },
 })
 
@@ -77,28 +67,17 @@ export interface CommitPart {
 }
 
 /** A commit of somebody who is no member of the group: generation -1. */
-export const offsetCommit = api<
-  { group: string; parts: readonly CommitPart[] },
-  readonly { topic: string; partition: number; error: number }[]
->({
+export const offsetCommit = api<{ group: string; parts: readonly CommitPart[] }, readonly PartAnswer[]>({
   key: 8,
   name: 'OffsetCommit',
   versions: [5, 5],
   encode(w, q) {
     w.string(q.group).int32(-1).string('')
-    w.array([...byTopic(q.parts)], ([topic, parts]) => {
-      w.string(topic)
-      w.array(parts, p => w.int32(p.partition).int64(BigInt(p.offset)).string(p.metadata))
-    })
+    writeParts(w, q.parts, p => w.int64(BigInt(p.offset)).string(p.metadata))
   },
   decode(r) {
     r.int32()
-    return r
-      .array(() => {
-        const topic = r.string() ?? ''
-        return r.array(() => ({ topic, partition: r.int32(), error: r.int16() }))
-      })
-      .flat()
+    return readErrors(r)
   },
 })
 
@@ -108,7 +87,7 @@ export interface CommittedPart extends CommitPart {
 
 /** `parts: null` gives all that the group has committed. An offset of -1 is none. */
 export const offsetFetch = api<
-  { group: string; parts: readonly { topic: string; partition: number }[] | null },
+  { group: string; parts: readonly Part[] | null },
   { error: number; parts: readonly CommittedPart[] }
 >({
   key: 9,
@@ -116,22 +95,15 @@ export const offsetFetch = api<
   versions: [5, 5],
   encode(w, q) {
     w.string(q.group)
-    w.array(q.parts === null ? null : [...byTopic(q.parts)], ([topic, parts]) => {
-      w.string(topic)
-      w.array(parts, p => w.int32(p.partition))
-    })
+    writeParts(w, q.parts, () => {})
   },
   decode(r) {
     r.int32()
-    const parts = r.array(() => {
-      const topic = r.string() ?? ''
-      return r.array(() => {
-        const partition = r.int32()
-        const offset = r.long()
-        r.int32()
-        return { topic, partition, offset, metadata: r.string() ?? '', error: r.int16() }
-      })
+    const parts = readParts(r, () => {
+      const offset = r.long()
+      r.int32()
+      return { offset, metadata: r.string() ?? '', error: r.int16() }
     })
-    return { error: r.int16(), parts: parts.flat() }
+    return { error: r.int16(), parts }
   },
 })

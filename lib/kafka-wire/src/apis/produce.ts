@@ -1,4 +1,5 @@
 import { api } from '../api.js'
+import { readParts, writeParts } from './parts.js'
 
 export interface ProducePart {
   readonly topic: string
@@ -30,36 +31,18 @@ export const produce = api<ProduceRequest, ProduceAnswer>({
   versions: [7, 8],
   encode(w, q) {
     w.string(q.transactionalId).int16(-1).int32(q.timeoutMs)
-    w.array([...byTopic(q.parts)], ([topic, parts]) => {
-      w.string(topic)
-      w.array(parts, p => w.int32(p.partition).records(p.batch))
-    })
+    writeParts(w, q.parts, p => w.records(p.batch))
   },
   decode(r, v) {
-    const parts = r.array(() => {
-      const topic = r.string() ?? ''
-      return r.array(() => {
-        const partition = r.int32()
-        const error = r.int16()
-        const baseOffset = r.long()
-        r.int64()
-        r.int64()
-        if (v < 8) return { topic, partition, error, baseOffset, message: null }
-        r.array(() => void [r.int32(), r.string()])
-        return { topic, partition, error, baseOffset, message: r.string() }
-      })
+    const parts = readParts(r, () => {
+      const error = r.int16()
+      const baseOffset = r.long()
+      r.int64()
+      r.int64()
+      if (v < 8) return { error, baseOffset, message: null }
+      r.array(() => void [r.int32(), r.string()])
+      return { error, baseOffset, message: r.string() }
     })
-    return { parts: parts.flat(), throttleMs: r.int32() }
+    return { parts, throttleMs: r.int32() }
   },
 })
-
-/** Groups what is given for partitions by their topic, in order. */
-export function byTopic<T extends { readonly topic: string }>(items: readonly T[]): Map<string, T[]> {
-  const out = new Map<string, T[]>()
-  for (const item of items) {
-    const of = out.get(item.topic)
-    if (of) of.push(item)
-    else out.set(item.topic, [item])
-  }
-  return out
-}

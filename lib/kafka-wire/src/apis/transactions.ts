@@ -1,6 +1,6 @@
 import { api } from '../api.js'
 import type { CommitPart } from './offsets.js'
-import { byTopic } from './produce.js'
+import { type Part, type PartAnswer, readErrors, writeParts } from './parts.js'
 
 export interface Producer {
   readonly id: bigint
@@ -26,34 +26,17 @@ interface InTransaction {
   readonly transactionalId: string
   readonly producer: Producer
 }
-export interface PartAnswer {
-  readonly topic: string
-  readonly partition: number
-  readonly error: number
-}
-
-export const addPartitionsToTxn = api<
-  InTransaction & { parts: readonly { topic: string; partition: number }[] },
-  readonly PartAnswer[]
->({
+export const addPartitionsToTxn = api<InTransaction & { parts: readonly Part[] }, readonly PartAnswer[]>({
   key: 24,
   name: 'AddPartitionsToTxn',
   versions: [0, 2],
   encode(w, q) {
     w.string(q.transactionalId).int64(q.producer.id).int16(q.producer.epoch)
-    w.array([...byTopic(q.parts)], ([topic, parts]) => {
-      w.string(topic)
-      w.array(parts, p => w.int32(p.partition))
-    })
+    writeParts(w, q.parts, () => {})
   },
   decode(r) {
     r.int32()
-    return r
-      .array(() => {
-        const topic = r.string() ?? ''
-        return r.array(() => ({ topic, partition: r.int32(), error: r.int16() }))
-      })
-      .flat()
+    return readErrors(r)
   },
 })
 
@@ -77,19 +60,11 @@ export const txnOffsetCommit = api<
   versions: [2, 2],
   encode(w, q) {
     w.string(q.transactionalId).string(q.group).int64(q.producer.id).int16(q.producer.epoch)
-    w.array([...byTopic(q.parts)], ([topic, parts]) => {
-      w.string(topic)
-      w.array(parts, p => w.int32(p.partition).int64(BigInt(p.offset)).int32(-1).string(p.metadata))
-    })
+    writeParts(w, q.parts, p => w.int64(BigInt(p.offset)).int32(-1).string(p.metadata))
   },
-  decode: r => {
+  decode(r) {
     r.int32()
-    return r
-      .array(() => {
-        const topic = r.string() ?? ''
-        return r.array(() => ({ topic, partition: r.int32(), error: r.int16() }))
-      })
-      .flat()
+    return readErrors(r)
   },
 })
 

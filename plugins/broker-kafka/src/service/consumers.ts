@@ -1,6 +1,6 @@
 import type { Call } from '@fnaa/core/plugin'
-import { cutBatches, describeConsumerGroups, expectOk, fetch, offsetFetch, type TopicInfo } from '@fnaa/kafka-wire'
-import { batchOf } from '@fnaa/protocol'
+import { describeConsumerGroups, expectOk, offsetFetch, type TopicInfo } from '@fnaa/kafka-wire'
+import { writtenAt } from '../peek.js'
 import { type Offsets, offsetsAt } from '../places.js'
 import { readerOf } from '../topic.js'
 import type { Clients } from './clients.js'
@@ -127,25 +127,8 @@ function remembered(
   c: Call,
 ): Promise<number | undefined> {
   const key = `${partition} ${offset}`
-  const known = ages.get(key) ?? writtenAt(k, info, partition, offset, c).catch(() => undefined)
+  const known =
+    ages.get(key) ?? writtenAt({ cluster: k.wire, topic: info.name }, partition, offset, c).catch(() => undefined)
   ages.set(key, known)
   return known
-}
-
-/** The time stamp of an event, as its batch has it (milliseconds since 1970). */
-async function writtenAt(k: Clients, info: TopicInfo, partition: number, offset: number, c: Call) {
-  const { name: topic, id, partitions } = info
-  const leaderEpoch = partitions.find(p => p.partition === partition)?.leaderEpoch ?? -1
-  const connection = await k.wire.leader(topic, partition, 'control', c)
-  const answer = await connection.request(fetch, {
-    waitMs: 0,
-    minBytes: 0,
-    maxBytes: 1,
-    committed: true,
-    session: { id: 0, epoch: -1 },
-    parts: [{ topic, id, partition, offset, leaderEpoch, maxBytes: 1 }],
-  })
-  const records = answer.parts[0]?.records
-  const first = records ? cutBatches(records).batches[0] : undefined
-  return first && batchOf({ shard: '', last: '', bytes: first.bytes }).newest
 }
