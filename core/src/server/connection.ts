@@ -2,12 +2,11 @@ import type { Socket } from 'node:net'
 import { formatError, isFnapError, LIMITS, LineReader } from '@fnaa/protocol'
 import type { Clock, Logger } from '../contract/common.js'
 import { isFna } from '../contract/errors.js'
+import { Output } from './output.js'
 
 /** Who gets the bytes while a command uses the connection: lines one by one, or chunks as they come. */
 export type Intake = { line(line: string): void | Promise<void> } | { bytes(chunk: Buffer): void }
 
-/** Characters of replies that are held back at most while a chunk's lines run. */
-const OUT_HIGH = 1 << 20
 /** Bytes of lines that wait while a command runs; a client that sends more is not read from. */
 export const WAITING = 4 * LIMITS.authLine
 const RATE_MS = 10_000
@@ -38,22 +37,16 @@ export abstract class Connection {
     end: () => this.#onEnd(),
     close: () => this.#onClose(),
   }
+  readonly #output: Output
   readonly #reader = new LineReader(LIMITS.authLine)
-  #out = ''
-  #wide = false
   #busy = false
   #queued: string | null = null
   #interrupt: (() => void) | null = null
   #intake: Intake | null = null
   #ending = false
-  #inPump = false
   #paused = false
-  #written = 0
-  #acknowledge: (() => void) | null = null
-  #crowded = false
   #lines = 0
   #windowEnds = 0
-  #armed = false
   #turnBegan = 0
   /** Lines wait until others had their turn. */
   #yielded = false
@@ -62,6 +55,7 @@ export abstract class Connection {
 
   constructor(socket: Socket, clock: Clock, log: Logger) {
     this.socket = socket
+    this.#output = new Output(socket)
     this.#clock = clock
     this.#log = log
     this.now = this.active = clock.now()
@@ -94,57 +88,31 @@ export abstract class Connection {
 
   /** Appends to the reply under way, which is written with the chunk. `wide`: the text may hold more than Latin-1. */
   send(text: string, wide = false): void {
-    this.#out += text
-    if (wide) this.#wide = true
-    if (this.#inPump && this.#out.length <= OUT_HIGH) return
-    this.flush()
-    this.#crowded = this.socket.writableNeedDrain
+    this.#output.send(text, wide)
   }
 
   /** Writes at once. */
   write(data: string | Uint8Array): boolean {
-    this.flush()
-    if (this.socket.destroyed) return false
-    return typeof data === 'string' ? this.socket.write(data, 'utf8') : this.socket.write(data)
+    return this.#output.write(data)
   }
 
   flush(): void {
-    if (this.#out === '' || this.socket.destroyed) return
-    const encoding = this.#wide ? 'utf8' : 'latin1'
-    const out = this.#out
-    this.#out = ''
-    this.#wide = false
-    this.#armed = false
-    const ack = this.#acknowledge
-    if (ack === null) this.socket.write(out, encoding)
-    else {
-      this.socket.write(out, encoding, () => {
-        if (ack === this.#acknowledge) this.#armed = true
-      })
-    }
+    this.#output.flush()
   }
 
   /** Resolves when what was written is below the high-water mark, the connection has gone, or `signal` aborts. */
   drained(signal?: AbortSignal): Promise<void> {
-    this.flush()
-    if (!this.socket.writableNeedDrain || this.socket.destroyed || signal?.aborted) return Promise.resolve()
-    return new Promise(resolve => {
-      const done = () => {
-        this.socket.off('drain', done)
-        this.socket.off('close', done)
-        signal?.removeEventListener('abort', done)
-        resolve()
-      }
-      this.socket.on('drain', done)
-      this.socket.on('close', done)
-      signal?.addEventListener('abort', done)
-    })
+    return this.#output.drained(signal)
   }
 
   /** Runs `done` when a line arrives after the last byte of the reply was written out (hardening H29). */
   acknowledge(done: () => void): void {
-    this.#acknowledge = done
-    this.#armed = false
+    this.#output.acknowledge(done)
+  }
+
+  /** False where the client has read nothing of what waits for it since the last call. */
+  progress(): boolean {
+    return this.#output.progress()
   }
 
   /** Gives the connection's input to a command, until it calls `release`. */
@@ -194,7 +162,7 @@ export abstract class Connection {
   end(error?: unknown): void {
     if (this.#ending) return
     this.#ending = true
-    if (error !== undefined) this.#out += `${formatError(error)}\r\n`
+    if (error !== undefined) this.#output.send(`${formatError(error)}\r\n`)
     this.flush()
     this.socket.end()
     const timer = setTimeout(() => this.socket.destroy(), 1000)
@@ -206,14 +174,6 @@ export abstract class Connection {
   destroy(): void {
     this.#ending = true
     this.socket.destroy()
-  }
-
-  /** False where the client has read nothing of what waits for it since the last call. */
-  progress(): boolean {
-    const written = this.socket.bytesWritten - this.socket.writableLength
-    const moved = written !== this.#written
-    this.#written = written
-    return moved || this.socket.writableLength === 0
   }
 
   /** Stops listening without closing: the socket goes into a TLS handshake. @returns bytes that came early */
@@ -250,12 +210,7 @@ export abstract class Connection {
       this.#intake.bytes(chunk)
       return
     }
-    if (this.#armed && chunk.includes(10)) {
-      const done = this.#acknowledge
-      this.#acknowledge = null
-      this.#armed = false
-      done?.()
-    }
+    this.#output.heard(chunk)
     this.#reader.push(chunk)
     if (this.#yielded) {
       this.#throttle()
@@ -298,23 +253,23 @@ export abstract class Connection {
 
   /** Runs lines until one has to wait, then writes all replies at once. */
   #pump(): void {
-    if (this.#inPump || this.#yielded) return
+    if (this.#output.holding || this.#yielded) return
     if (this.#busy && !this.#intake) {
       this.#peek()
       this.#throttle()
       return
     }
-    this.#inPump = true
+    this.#output.holding = true
     this.now = this.#clock.now()
     const rate = this.lineRate()
     let ran = 0
     const before = this.#lines
-    this.#crowded = this.socket.writableNeedDrain
+    this.#output.crowded = this.socket.writableNeedDrain
     try {
       while (!this.#ending && (!this.#busy || this.#intake)) {
         if (this.#intake && 'bytes' in this.#intake) break
         // What is written and not read holds up the rest of the chunk too.
-        if (this.#crowded) break
+        if (this.#output.crowded) break
         if (rate > 0 && this.#spent(rate)) break
         if (ran++ % LOOK === 0 && this.#turnOver()) break
         const line = this.#queued ?? this.#reader.next()
@@ -327,7 +282,7 @@ export abstract class Connection {
     } catch (e) {
       this.#fail(e)
     }
-    this.#inPump = false
+    this.#output.holding = false
     if (this.#lines !== before) this.lineSince = 0
     this.partial(this.#reader.buffered > 0)
     this.flush()
