@@ -57,13 +57,20 @@ t.test('Kafka to Kafka, from one organisation to another', { skip }, async t => 
     `server=${a.cluster.servers[0]}`,
   ])
   await b.user.ok(`SUBSCRIBE ${flow} LOCAL ${local} FROM earliest`)
-  t.ok((await b.user.ok(`DESCRIBE FLOW ${local} FULL`)).lines.includes('type=kafka'))
+  const made = (await b.user.ok(`DESCRIBE FLOW ${local} FULL`)).lines
+  t.ok(made.includes('type=kafka') && made.includes('shards=2'), 'a local flow that is made is like the source')
 
   await t.test('what Kafka’s own producer writes here stands in their topic', async t => {
     const input = Array.from({ length: 20 }, (_, i) => `k${i % 4}:v${i}`).join('\n')
     const args = ['--topic', flow, '--property', 'parse.key=true', '--property', 'key.separator=:']
     await a.cluster.tool('kafka-console-producer', args, { input: `${input}\n` })
     const got = await consumed(b.cluster, local, 20)
+    const spread = (k: Kafka, topic: string) => k.tool('kafka-get-offsets', ['--topic', topic])
+    t.equal(
+      (await spread(b.cluster, local)).stdout.replaceAll(local, flow),
+      (await spread(a.cluster, flow)).stdout,
+      'each partition has what its like has at the source',
+    )
     for (let k = 0; k < 4; k++) {
       const of = got.filter(line => line.startsWith(`k${k} `))
       t.same(

@@ -92,6 +92,8 @@ export interface SubscriptionStatus extends Conditions {
   readonly level?: string
   readonly endpoint?: Endpoint
   readonly mode?: Served
+  /** How many shards the source has, as the provider says: a local flow that is made for it gets as many. */
+  readonly shards?: number
   /** `reader` of the endpoint before this one. */
   readonly readerBefore?: string
   /** `<id>.<flow>`. */
@@ -133,6 +135,8 @@ export interface SubscriberStatus extends Conditions {
   readonly endpoint?: Endpoint
   readonly leaseUntil?: string
   readonly mode?: Served
+  /** Of the source, when it was last looked at. */
+  readonly shards?: number
   /** The copy's queue: that there was none has been seen. */
   readonly queue?: string
   /** What the copy's queue was made like. */

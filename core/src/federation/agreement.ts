@@ -19,6 +19,8 @@ export interface Agreement {
   readonly tls?: { readonly servername?: string; readonly ca?: string }
   readonly options?: Endpoint['options']
   readonly epoch: string
+  /** Of the source; absent where its broker does not say. */
+  readonly shards?: number
   readonly lease: number
   readonly origins: readonly string[]
   /** Absent where the broker admits S by its PRINCIPAL. */
@@ -65,6 +67,7 @@ export async function replyOf(kernel: Kernel, s: Known, c: Call): Promise<Agreem
     ...(e.tls ? { tls: e.tls } : {}),
     ...(e.options === undefined ? {} : { options: e.options }),
     epoch: flow.status.epoch,
+    ...(s.status.shards === undefined ? {} : { shards: s.status.shards }),
     lease: kernel.periods.lease,
     origins: originsOf(kernel.resources, s.spec.flow),
     ...(credential === null ? {} : { credential }),

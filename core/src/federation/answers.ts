@@ -1,4 +1,4 @@
-import { fnapError, isFnapError } from '@fnaa/protocol'
+import { fnapError, isFnapError, LIMITS } from '@fnaa/protocol'
 import type { Credential } from '../contract/broker.js'
 import type { Call } from '../contract/common.js'
 import type { SubscriptionStatus } from '../contract/kinds.js'
@@ -67,6 +67,8 @@ export async function agreed(
       name: a.endpoint,
       endpoint,
       mode: a.mode,
+      // A queue that was adopted may have more than a flow takes here.
+      ...(a.shards === undefined ? {} : { shards: Math.min(a.shards, LIMITS.shards) }),
       ...(reader === undefined || reader === a.reader ? {} : { readerBefore: reader }),
       sourceEpoch: a.epoch,
       origins: a.origins.map(String),

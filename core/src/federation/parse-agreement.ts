@@ -24,6 +24,9 @@ export function parseAgreement(lines: readonly string[], s: Mine): Agreement {
   if (typeof (a.queue ?? '') !== 'string') throw bad('names no queue')
   if (typeof a.epoch !== 'string' || !Array.isArray(a.origins) || a.origins.length > 1000)
     throw bad('has no epoch or origins')
+  const { shards } = a
+  if (shards !== undefined && (!Number.isSafeInteger(shards) || shards < 1))
+    throw bad('has a number of shards that is none')
   // An older agent does not say it.
   const mode = MODES.has(a.mode) ? a.mode : a.type === 'fnap' ? 'fnap' : 'direct'
   return { ...a, mode }

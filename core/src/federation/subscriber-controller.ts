@@ -53,6 +53,7 @@ async function provision(k: Kernel, s: Known, flow: Resource<'Flow'>, c: Call): 
   if (s.spec.direction === 'in') await position(k, s, flow, c)
   step('subscriber.positioned')
   const endpoint = await endpointFor(k, s, flow, c)
+  const shards = await shardsOf(k, flow, c)
   if (k.config.publishEndpoints) await k.registrar.endpoint(name, endpoint.queue, endpoint.type, endpoint.servers, c)
   const leaseUntil = iso(k.clock.now() + k.periods.lease * 1000)
   await k.resources.update(
@@ -66,6 +67,7 @@ async function provision(k: Kernel, s: Known, flow: Resource<'Flow'>, c: Call): 
               ...ready(k, n, 'True', 'Ready'),
               phase: 'ready',
               endpoint,
+              ...(shards === undefined ? {} : { shards }),
               leaseUntil: n.status.leaseUntil ?? leaseUntil,
             },
           },
@@ -73,6 +75,13 @@ async function provision(k: Kernel, s: Known, flow: Resource<'Flow'>, c: Call): 
     s.uid,
   )
   step('subscriber.ready')
+}
+
+/** Asked of the queue: the flow's own number says nothing of one that was adopted. */
+async function shardsOf(k: Kernel, flow: Resource<'Flow'>, c: Call): Promise<number | undefined> {
+  const found =
+    flow.status.queue === undefined ? null : await k.brokers.of(flow).service.describeQueue(flow.status.queue, c)
+  return found?.shards
 }
 
 /** `latest` and a time become a position now: what is written from here on will be read, whenever that is. */

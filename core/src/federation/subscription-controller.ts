@@ -52,7 +52,8 @@ async function localReady(k: Kernel, s: Mine, c: Call): Promise<boolean> {
       namespace: ns?.name ?? '',
       owner: s.spec.for,
       broker,
-      queue: { shards: 1, retentionMs: 604_800_000 },
+      // As many as the source: a shard's events stay together, and as many can be read at once.
+      queue: { shards: s.status.shards ?? 1, retentionMs: 604_800_000 },
       visibility: 'private' as const,
       requests: false,
       onDelete: 'delete' as const,
