@@ -9,8 +9,9 @@ import {
   type Source,
   type Wire,
 } from '@fnaa/core/plugin'
-import type { Batch, From, Gap, Position } from '@fnaa/protocol'
+import { type Batch, type From, type Gap, isMarker, type Position } from '@fnaa/protocol'
 import { FanOut } from './fan-out.js'
+import { awaits } from './marker.js'
 import { load, Ports } from './ports.js'
 import type { RunSpec } from './run-spec.js'
 import { sizeOf } from './size.js'
@@ -47,6 +48,9 @@ export class Engine {
   #sourceEpoch = ''
   /** Positions are kept beside the data, in the sink's transactions. */
   #exactly = false
+  /** Sources from which nothing has come that has to, before events can be said to pass. */
+  readonly #awaited = new Set<number>()
+  #open = false
   readonly #ports: Ports
   /** Where each sink has a place of its own. */
   #fan: FanOut | null = null
@@ -88,14 +92,14 @@ export class Engine {
   pause(): void {
     this.#paused = true
     this.#fan?.pause()
-    if (this.#phase === 'running') this.#enter('paused')
+    if (this.#phase === 'running' || (this.#phase === 'starting' && this.#open)) this.#enter('paused')
   }
 
   resume(): void {
     this.#paused = false
     this.#fan?.resume()
     for (const go of this.#resume.splice(0)) go()
-    if (this.#phase === 'paused') this.#enter('running')
+    if (this.#phase === 'paused') this.#enter(this.#turn)
   }
 
   /** What the same run does from now on: paused or not; other sinks, where each has a place of its own. */
@@ -126,11 +130,22 @@ export class Engine {
     this.#exactly = run.guarantee === 'exactly-once'
     // What stands beside the data is where it was left: no commit at the source is as close.
     const kept = this.#exactly ? await this.#sinks[0]!.restore(this.id, c) : null
-    this.#sources = await Promise.all(run.sources.map(p => this.#openSource(p, kept, c)))
+    this.#sources = await Promise.all(run.sources.map((p, i) => this.#openSource(p, i, kept, c)))
     await this.#measure(c)
-    this.#enter(this.#paused ? 'paused' : 'running')
+    this.#open = true
+    this.#enter(this.#turn)
     void this.#watchLag(c)
     await Promise.all(this.#sources.map((s, i) => this.#copy(s, i, route, c)))
+  }
+
+  /** What it is once its ends are open. */
+  get #turn(): RunStatus['phase'] {
+    return this.#paused ? 'paused' : this.#awaited.size > 0 ? 'starting' : 'running'
+  }
+
+  /** Something has come from there: so can what follows. */
+  #came(source: number): void {
+    if (this.#awaited.delete(source) && this.#phase === 'starting') this.#enter(this.#turn)
   }
 
   /** Each sink at its own pace. */
@@ -165,10 +180,12 @@ export class Engine {
     return wire
   }
 
-  async #openSource(p: Port, kept: Position | null, c: Call): Promise<Source> {
+  async #openSource(p: Port, index: number, kept: Position | null, c: Call): Promise<Source> {
     const wire = await this.#wire(p, c)
     const from: From = kept ? { at: 'position', position: kept } : (p.from ?? { at: 'latest' })
-    return wire.source({ reader: this.id, epoch: this.epoch, from }, c)
+    const source = await wire.source({ reader: this.id, epoch: this.epoch, from }, c)
+    if (await awaits(p, wire, source, c)) this.#awaited.add(index)
+    return source
   }
 
   async #openSink(p: Port, c: Call): Promise<Sink> {
@@ -183,7 +200,9 @@ export class Engine {
     const failed = new AbortController()
     const call: Call = { signal: AbortSignal.any([c.signal, failed.signal]) }
     let written: Promise<unknown> = Promise.resolve()
+    const { marker } = this.#spec.run.sources[index]!
     for await (const piece of source.read(call)) {
+      this.#came(index)
       while (this.#paused && !call.signal.aborted) await new Promise<void>(resolve => this.#resume.push(resolve))
       if (call.signal.aborted) break
       if (isGap(piece)) {
@@ -191,9 +210,16 @@ export class Engine {
         if (piece.reason === 'epoch') this.#sourceEpoch = (await source.lag(c)).epoch
         continue
       }
-      const size = sizeOf(piece)
-      written = this.#write(piece, route(piece, index), written, c)
-      const work = this.#commit(source, piece, size, written, c)
+      // A marker is for nobody: it is passed over when what came before it is safe.
+      const marked = marker !== undefined && isMarker(piece, marker.id)
+      const size = marked ? 0 : sizeOf(piece)
+      if (!marked) written = this.#write(piece, route(piece, index), written, c)
+      const work = this.#commit(source, piece, written, c)
+      if (!marked)
+        work.then(
+          () => this.#count(piece, size),
+          () => undefined,
+        )
       work.catch(e => failed.abort(e))
       flying.push({ work, bytes: size })
       bytes += size
@@ -220,10 +246,9 @@ export class Engine {
   }
 
   /** A position is committed when everything up to it is durable; commits are made in order, and a source may gather them. */
-  async #commit(source: Source, b: Batch, size: number, written: Promise<unknown>, c: Call): Promise<void> {
+  async #commit(source: Source, b: Batch, written: Promise<unknown>, c: Call): Promise<void> {
     await written
     await source.commit(b.shard, b.last, c)
-    this.#count(b, size)
   }
 
   #count(b: Batch, size: number): void {

@@ -22,6 +22,8 @@ export interface PortMessage {
   from: string
   driver: string
   foreign: boolean
+  marker: string
+  markerAwaited: boolean
 }
 export interface CreateMessage {
   id: string
@@ -73,6 +75,8 @@ const portMessage = (p: Port, secrets: RunSpec['secrets']): PortMessage => ({
   from: p.from === undefined ? '' : JSON.stringify(p.from),
   driver: p.driver,
   foreign: p.foreign,
+  marker: p.marker?.id ?? '',
+  markerAwaited: p.marker?.awaited ?? false,
 })
 
 export const toMessage = ({ run, secrets }: RunSpec): CreateMessage => ({
@@ -111,6 +115,7 @@ function portOf(
     ...(m.from === '' ? {} : { from: JSON.parse(m.from) as From }),
     driver: m.driver,
     foreign: m.foreign,
+    ...(m.marker === '' ? {} : { marker: { id: m.marker, awaited: m.markerAwaited } }),
   }
 }
 

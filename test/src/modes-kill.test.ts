@@ -11,6 +11,7 @@ const LOCAL = 'copy.flows.unix.test'
 const STEPS = [
   'subscriber.queue-absent',
   'subscriber.queue-made',
+  'subscriber.marked',
   'access.stored',
   'access.granted',
   'subscriber.issued',

@@ -1,4 +1,7 @@
+import type { Call, SubscriptionStatus, Wire } from '@fnaa/core'
+import { type Batch, isMarker } from '@fnaa/protocol'
 import t from 'tap'
+import { type Broker, Brokers } from '../../core/dist/data/brokers.js'
 import { type Client, eventually, pair, single, type Teardown, type TestAgent } from './support/agents.js'
 import lettingBroker from './support/letting-broker.js'
 
@@ -117,6 +120,74 @@ t.test('copy: stopped and resumed, nothing is lost; restarted neither', async t 
   for (let n = 3; !seen.includes('three'); n++) seen = await arrives(user, n)
   t.same([...new Set(seen)], ['one', 'two', 'three'])
 })
+
+t.test('copy: active is what has shown that events can pass', async t => {
+  const { a, b, owner, user } = await two(t)
+  const { brokers } = a.kernel
+  const lost: string[] = []
+  // A broker that says it has written the marker, and has not.
+  Object.assign(brokers, {
+    openQueue: async (broker: Broker, queue: string, call: Call): Promise<Wire> => {
+      const wire = await Brokers.prototype.openQueue.call(brokers, broker, queue, call)
+      if (!queue.endsWith(`.${FLOW}`)) return wire
+      const sink = { write: async () => ({ cursor: String(lost.push(queue)) }), close: async () => undefined }
+      return { ...wire, sink: async () => sink as never, close: () => wire.close() }
+    },
+  })
+  const asked = user.ok(`SUBSCRIBE ${FLOW} LOCAL ${LOCAL} MODE copy`)
+  const open = () => b.kernel.processors.status(b.kernel.resources.list('Subscription')[0]?.name ?? '')?.positions
+  while (!open()) await new Promise(resolve => setImmediate(resolve))
+  t.equal(lost.length, 1)
+  const phase = () => b.kernel.resources.list('Subscription')[0]!.status.phase
+  const id = b.kernel.resources.list('Subscription')[0]!.name
+  const second = await b.login(t)
+  t.equal(phase(), 'starting', 'open at both ends, and nothing has come')
+  await second.ok(`PAUSE SUBSCRIPTION ${id}`)
+  const resumed = second.ok(`RESUME SUBSCRIPTION ${id}`)
+  while (b.kernel.processors.phaseOf(id) !== 'starting') await new Promise(resolve => setImmediate(resolve))
+  t.not(phase(), 'active', 'a pause proves nothing')
+  await owner.write(FLOW, 'one')
+  await Promise.all([asked, resumed])
+  t.equal(phase(), 'active', 'an event proves as much as a marker')
+  t.same(await arrives(second, 1), ['one'])
+
+  await t.test('what has been shown once is not waited for again', async t => {
+    const again = async () => {
+      await second.ok(`STOP SUBSCRIPTION ${id}`)
+      await second.ok(`RESUME SUBSCRIPTION ${id}`)
+      t.equal(phase(), 'active')
+    }
+    t.equal(b.kernel.resources.get('Subscription', id)!.status.proved, `${id}.${FLOW}`)
+    await again()
+    // The host died between its commit and the agent's note.
+    const forgetful = ({ status: { proved: _gone, ...status } }: { status: SubscriptionStatus }) => ({ status })
+    await b.kernel.resources.update('Subscription', id, forgetful, c())
+    await again()
+  })
+})
+
+t.test('copy: the marker stands first in the queue, and nobody sees it behind it', async t => {
+  const { a, owner, user } = await two(t)
+  const id = idOf((await user.ok(`SUBSCRIBE ${FLOW} LOCAL ${LOCAL} MODE copy`)).lines[0])
+  const first = await firstOf(a, `${id}.${FLOW}`)
+  t.ok(isMarker(first, id))
+  t.notOk(isMarker(first, 'b'.repeat(26)))
+  await owner.write(FLOW, 'one')
+  t.same(await arrives(user, 1), ['one'], 'not in the local flow')
+  t.equal((await user.read(LOCAL)).length, 1)
+  t.same(await owner.read(FLOW), ['one'], 'nor in the source')
+})
+
+async function firstOf(a: TestAgent, queue: string): Promise<Batch> {
+  const broker = a.kernel.brokers.operated.get('broker-letting')!
+  const wire = await a.kernel.brokers.openQueue(broker, queue, c())
+  const source = await wire.source({ reader: 'test', epoch: 0, from: { at: 'earliest' } }, c())
+  for await (const piece of source.read(c())) {
+    await wire.close()
+    return piece as Batch
+  }
+  throw new Error('nothing stands there')
+}
 
 t.test('direct: the source itself, no copy', async t => {
   const { a, owner, user } = await two(t)

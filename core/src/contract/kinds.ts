@@ -94,6 +94,8 @@ export interface SubscriptionStatus extends Conditions {
   readonly mode?: Served
   /** How many shards the source has, as the provider says: a local flow that is made for it gets as many. */
   readonly shards?: number
+  /** The copy from which something has come: its marker is not waited for again. */
+  readonly proved?: string
   /** `reader` of the endpoint before this one. */
   readonly readerBefore?: string
   /** `<id>.<flow>`. */

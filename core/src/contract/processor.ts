@@ -13,6 +13,11 @@ export interface Port {
   /** Where the driver is: a module specifier, or a file URL that the kernel resolved. */
   readonly driver: string
   readonly foreign: boolean
+  /**
+   * A source that is a copy holds the marker of this id, which is read and dropped. `awaited`: the run is `running` only once
+   * something has come this way (federation rule 12).
+   */
+  readonly marker?: { readonly id: string; readonly awaited: boolean }
 }
 
 /** One run of a processor. A higher epoch replaces, a lower one is refused (federation rule 8). */

@@ -72,9 +72,13 @@ export class Brokers {
 
   /** The flow's queue, opened with the kernel's own rights. */
   async open(flow: { readonly spec: Pick<FlowSpec, 'broker'>; readonly status: FlowStatus }, c: Call): Promise<Wire> {
-    const broker = this.of(flow)
     if (flow.status.queue === undefined) throw new FnaError('FNA_ERR_NOTFOUND', 'the flow has no queue yet')
-    const { endpoint, credential } = broker.service.internal(flow.status.queue)
+    return this.openQueue(this.of(flow), flow.status.queue, c)
+  }
+
+  /** Any queue of a broker of ours. */
+  async openQueue(broker: Broker, queue: string, c: Call): Promise<Wire> {
+    const { endpoint, credential } = broker.service.internal(queue)
     const driver = await loadDriver(broker.driver, this.#host.base)
     return driver.open(endpoint, credential, { log: this.#host.log, dial: this.#host.dial, foreign: false }, c)
   }

@@ -1,6 +1,8 @@
+import { batchOf, markerBatch } from '@fnaa/protocol'
 import type { Endpoint } from '../contract/broker.js'
 import type { Call } from '../contract/common.js'
 import type { Resource } from '../contract/store.js'
+import type { Broker } from '../data/brokers.js'
 import type { Kernel } from '../kernel.js'
 import { feed } from '../processors/feeds.js'
 import { same } from '../resources/conditions.js'
@@ -33,7 +35,8 @@ export async function endpointFor(k: Kernel, s: Known, flow: Resource<'Flow'>, c
 
 /** The copy's queue, like the source's. Exists is not success: that there was none is written down before one is made. */
 async function copyQueue(k: Kernel, s: Known, flow: Resource<'Flow'>, c: Call): Promise<string> {
-  const { service } = k.brokers.of(flow)
+  const broker = k.brokers.of(flow)
+  const { service } = broker
   const queue = service.queueFor(endpointName(s))
   const source = await service.describeQueue(flow.status.queue!, c)
   if (!source) throw new Error(`the queue of ${flow.name} is gone`)
@@ -54,9 +57,24 @@ async function copyQueue(k: Kernel, s: Known, flow: Resource<'Flow'>, c: Call): 
     step('subscriber.queue-absent')
     await service.createQueue(queue, spec, c)
     step('subscriber.queue-made')
-  } else if (s.status.copied && !same(s.status.copied, spec)) await service.updateQueue(queue, spec, c)
+    await mark(k, s, broker, queue, c)
+  } else if (!s.status.copied) await mark(k, s, broker, queue, c)
+  else if (!same(s.status.copied, spec)) await service.updateQueue(queue, spec, c)
   await note(spec)
   return queue
+}
+
+/** Rule 12: what the subscriber reads first, and drops, stands in the copy before anything is fed. A second one is dropped as well. */
+async function mark(k: Kernel, s: Known, broker: Broker, queue: string, c: Call): Promise<void> {
+  const wire = await k.brokers.openQueue(broker, queue, c)
+  try {
+    const sink = await wire.sink({ writer: `marker-${s.uid}`, epoch: 0 }, c)
+    await sink.write(batchOf({ shard: '0', last: '', bytes: markerBatch(s.spec.id, k.clock.now()) }), {}, c)
+    await sink.close()
+  } finally {
+    await wire.close()
+  }
+  step('subscriber.marked')
 }
 
 /** Its feed is on: what comes into the flow from now on comes into the copy. */

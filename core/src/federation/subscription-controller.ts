@@ -113,8 +113,12 @@ async function move(k: Kernel, s: Mine, c: Call): Promise<void> {
   await k.resources.update(
     'Subscription',
     s.name,
-    n =>
-      n.status.phase === next || n.status.agreed !== n.spec.wish ? undefined : { status: { ...n.status, phase: next } },
+    n => {
+      const copy = n.status.mode === 'copy' && next === 'active' ? n.status.endpoint?.queue : undefined
+      const proved = copy === undefined || copy === n.status.proved ? {} : { proved: copy }
+      if (n.status.agreed !== n.spec.wish || (n.status.phase === next && !('proved' in proved))) return undefined
+      return { status: { ...n.status, phase: next, ...proved } }
+    },
     c,
     s.uid,
   )

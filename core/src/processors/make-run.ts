@@ -7,7 +7,7 @@ import type { Kernel } from '../kernel.js'
 import { queueName } from '../names/names.js'
 import { begin, cursorOf, sinkCursor } from './cursors.js'
 import { SUBSCRIBER } from './feeds.js'
-import { type End, ownSubscription, type Plan, type Proc } from './plan.js'
+import { type End, ownSubscription, type Plan, type Proc, subscriptionOf } from './plan.js'
 import { readerBegins } from './reader-place.js'
 
 /** What a run is made from. */
@@ -89,7 +89,15 @@ async function portOf(
     driver: driverUrl(manifest.driver, w.base),
     foreign,
     ...from,
+    ...markerOf(k, end, isSource),
   }
+}
+
+/** A copy begins with its marker, which is waited for until something has come from there once. */
+function markerOf(k: Kernel, end: End, isSource: boolean): Pick<Port, 'marker'> {
+  const s = isSource && end.subscription !== undefined && k.resources.get('Subscription', subscriptionOf(end.name))
+  if (!s || s.status.mode !== 'copy') return {}
+  return { marker: { id: s.name, awaited: s.status.proved !== end.endpoint.queue } }
 }
 
 /** Where a source begins; where a sink stands, if each has a cursor of its own. */

@@ -40,9 +40,12 @@ export function sameButSinks(a: Plan, b: Plan, p: Proc): boolean {
   return a.cursors === 'sink' && rest(a) === rest(b)
 }
 
+/** The id of a subscription's end. */
+export const subscriptionOf = (end: string): string => end.slice('subscription:'.length)
+
 /** Are both ends ours, as the flow's owner and its subscriber are users here? */
 export function ownSubscription(k: Kernel, end: string): boolean {
-  const s = k.resources.get('Subscription', end.slice('subscription:'.length))
+  const s = k.resources.get('Subscription', subscriptionOf(end))
   return s?.status.peer !== undefined && k.config.domains.includes(s.status.peer)
 }
 
@@ -60,7 +63,7 @@ export function allowed(k: Kernel, p: Proc): boolean {
 /** What one end of a processor is, without secrets: a subscription's endpoint, or a flow of ours. */
 function endOf(k: Kernel, p: Proc, name: string): End {
   if (name.startsWith('subscription:')) {
-    const id = name.slice('subscription:'.length)
+    const id = subscriptionOf(name)
     const s = k.resources.get('Subscription', id)
     if (!s?.status.endpoint) throw new Error(`subscription ${id} has no endpoint yet`)
     const own = s.status.peer !== undefined && k.config.domains.includes(s.status.peer)

@@ -42,6 +42,7 @@ export const STEPS = [
   'access.cut',
   'subscriber.queue-absent',
   'subscriber.queue-made',
+  'subscriber.marked',
   'subscriber.fed',
   'subscriber.cut-access',
   'subscriber.cut-feed',

@@ -1,5 +1,5 @@
 import { type Call, type Exactly, FnaError, type Sink } from '@fnaa/core/plugin'
-import { describeTopicConfigs, kafkaCode, recode } from '@fnaa/kafka-wire'
+import { describeTopicConfigs, expectOk, kafkaCode, MAY, metadata, recode } from '@fnaa/kafka-wire'
 import {
   BATCH_AT,
   type Batch,
@@ -30,6 +30,7 @@ export async function openSink(
   opt: { readonly writer: string; readonly epoch: number },
   c: Call,
 ): Promise<Sink> {
+  await mayWrite(at, c)
   if (opt.epoch === 0) {
     const make = (call: Call) => anonymousWriter(at, call)
     return new KafkaSink(at, new LiveWriter(await make(c), make))
@@ -48,6 +49,18 @@ export async function openSink(
     return namedWriter(at, at.names.writer(opt.writer), call)
   }
   return new KafkaSink(at, new LiveWriter(writer, renew))
+}
+
+/** That we may write is proved now, and not by the first event. @throws FNA_ERR_DENIED */
+async function mayWrite({ cluster, topic }: Topic, c: Call): Promise<void> {
+  const rights = await cluster.retry(async () => {
+    const connection = await cluster.any(c)
+    const [found] = (await connection.request(metadata, { topics: [topic], rights: true })).topics
+    expectOk(found?.error ?? 3, `topic ${topic}`)
+    return found!.rights
+  }, c)
+  if (rights !== null && (rights & MAY.write) === 0)
+    throw new FnaError('FNA_ERR_DENIED', `the login may not write topic ${topic}`)
 }
 
 class KafkaSink implements Sink {

@@ -20,6 +20,8 @@ export interface TopicInfo {
   /** Hexadecimal; null where the cluster gives none (before Kafka 2.8). A topic that was made anew has another one. */
   readonly id: string | null
   readonly partitions: readonly PartitionInfo[]
+  /** What we may do with it: bit `n` is Kafka's operation `n`. Null where that was not asked for, or is not told (before Kafka 2.3). */
+  readonly rights: number | null
 }
 export interface MetadataAnswer {
   readonly nodes: readonly Node[]
@@ -28,9 +30,13 @@ export interface MetadataAnswer {
   readonly topics: readonly TopicInfo[]
 }
 
+/** Bits of `rights`. */
+export const MAY = { read: 1 << 3, write: 1 << 4, describe: 1 << 8 } as const
+/** Kafka's word for rights that were not asked for. */
+const UNTOLD = -(2 ** 31)
 const NO_ID = '0'.repeat(32)
 
-export const metadata = api<{ topics: readonly string[] | null }, MetadataAnswer>({
+export const metadata = api<{ readonly topics: readonly string[] | null; readonly rights?: boolean }, MetadataAnswer>({
   key: 3,
   name: 'Metadata',
   versions: [7, 12],
@@ -43,7 +49,7 @@ export const metadata = api<{ topics: readonly string[] | null }, MetadataAnswer
     // No topic is ever made by asking for it.
     w.boolean(false)
     if (v >= 8 && v <= 10) w.boolean(false)
-    if (v >= 8) w.boolean(false)
+    if (v >= 8) w.boolean(q.rights ?? false)
     w.end()
   },
   decode(r, v) {
@@ -74,9 +80,9 @@ export const metadata = api<{ topics: readonly string[] | null }, MetadataAnswer
         r.end()
         return p
       })
-      if (v >= 8) r.int32()
+      const rights = v >= 8 ? r.int32() : UNTOLD
       r.end()
-      return { error, name, id: id === NO_ID ? null : id, partitions }
+      return { error, name, id: id === NO_ID ? null : id, partitions, rights: rights === UNTOLD ? null : rights }
     })
     return { nodes, cluster, controller, topics }
   },

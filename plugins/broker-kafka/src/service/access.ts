@@ -6,6 +6,7 @@ import {
   Cluster,
   Connection,
   KafkaError,
+  MAY,
   metadata,
   type ScramMechanism,
   saslHandshake,
@@ -61,7 +62,7 @@ export class Access {
     try {
       await alterUsers(k.wire, { remove: [], put }, c)
       await this.#allow(k, user, rules(user, a))
-      await this.#usable(user, password, a.queue, c)
+      await this.#usable(user, password, a, c)
     } catch (e) {
       throw mapped(e, `access ${a.id} to topic ${a.queue} cannot be given`)
     }
@@ -94,14 +95,14 @@ export class Access {
   }
 
   /** Each broker hears of users and rights by itself: a credential is handed out when all of them let it in. */
-  async #usable(username: string, password: string, topic: string, c: Call): Promise<void> {
+  async #usable(username: string, password: string, a: AccessRequest, c: Call): Promise<void> {
     const { servers, tls } = this.#s
     const sasl = { mechanism: this.mechanism, username, password }
     const cluster = new Cluster({ servers, dial: operatorsDial, sasl, ...(tls && { tls }) })
     const end = performance.now() + SETTLE
     try {
       for (;;) {
-        const refused = await refusals(cluster, topic, c).catch(e => e as Error)
+        const refused = await refusals(cluster, a.queue, mayOf(a), c).catch(e => e as Error)
         if (refused === null) return
         if (performance.now() > end || c.signal.aborted) throw refused
         await new Promise(resolve => setTimeout(resolve, PAUSE))
@@ -163,15 +164,21 @@ async function offered(s: Settings, c: Call): Promise<ScramMechanism | null> {
   }
 }
 
+const NOT_AUTHORIZED = 29
+const mayOf = (a: AccessRequest): number => a.rights.reduce((bits, right) => bits | MAY[right], MAY.describe)
+
 /** What the first broker that refuses says; null where none does. One that is down refuses nobody. */
-async function refusals(cluster: Cluster, topic: string, c: Call): Promise<Error | null> {
+async function refusals(cluster: Cluster, topic: string, rights: number, c: Call): Promise<Error | null> {
   const { nodes } = await cluster.metadata([], c)
   for (const node of nodes) {
     const connection = await cluster.node(node.id, 'control', c).catch(e => {
       if ((e as FnaError).code === 'FNA_ERR_UNAVAILABLE') return null
       throw e
     })
-    const error = (await connection?.request(metadata, { topics: [topic] }))?.topics[0]?.error ?? 0
+    const found = (await connection?.request(metadata, { topics: [topic], rights: true }))?.topics[0]
+    if (!found) continue
+    const lacks = found.rights !== null && (found.rights & rights) !== rights
+    const error = found.error !== 0 ? found.error : lacks ? NOT_AUTHORIZED : 0
     if (error !== 0) return new KafkaError(error, `broker ${node.id}`)
   }
   return null
