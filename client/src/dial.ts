@@ -1,4 +1,4 @@
-import { connect, isIP, type Socket } from 'node:net'
+import { connect, isIP, type OnReadOpts, type Socket } from 'node:net'
 import { isOwner } from '@fnaa/protocol'
 import { ClientError } from './errors.js'
 import type { AddressGuard } from './guard.js'
@@ -25,10 +25,17 @@ export function makeDial(opt: DialOptions): Dial {
     const call: Call = { ...c, signal: AbortSignal.any([c.signal, deadline]) }
     checkPort(target.port)
     const addresses = await addressesOf(target.host, opt, call)
-    const socket = await connectFirst(addresses, target.port, call, (opt.timeoutMs ?? 10_000) / 2)
+    const onread = target.onread as OnReadOpts | undefined
+    const plain = target.tls ? undefined : onread
+    const socket = await connectFirst(
+      addresses,
+      { port: target.port, onread: plain },
+      call,
+      (opt.timeoutMs ?? 10_000) / 2,
+    )
     if (!target.tls) return socket
     const { servername, ca } = target.tls
-    const tls: SecureOptions = { servername, alpn: opt.alpn ?? 'offered', timeoutMs: opt.timeoutMs ?? 10_000 }
+    const tls: SecureOptions = { servername, alpn: opt.alpn ?? 'offered', timeoutMs: opt.timeoutMs ?? 10_000, onread }
     return (await secure(socket, ca === undefined ? tls : { ...tls, ca }, call)).socket
   }
 }
@@ -77,14 +84,20 @@ function interleave(a: readonly string[], b: readonly string[]): string[] {
     .slice(0, 8)
 }
 
+interface To {
+  readonly port: number
+  readonly onread: OnReadOpts | undefined
+}
+type NoLookup = (e: Error, address: string, family: number) => void
+
 /** The addresses in order; one that swallows packets must not use up the time of the others. */
-async function connectFirst(list: readonly string[], port: number, c: Call, patience: number): Promise<Socket> {
+async function connectFirst(list: readonly string[], to: To, c: Call, patience: number): Promise<Socket> {
   let failure: unknown
   for (const [i, host] of list.entries()) {
     const last = i === list.length - 1
     const signal = last ? c.signal : AbortSignal.any([c.signal, AbortSignal.timeout(patience / list.length)])
     try {
-      return await connectTo(host, port, { ...c, signal })
+      return await connectTo(host, to, { ...c, signal })
     } catch (e) {
       failure = e
       if (c.signal.aborted) break
@@ -93,7 +106,7 @@ async function connectFirst(list: readonly string[], port: number, c: Call, pati
   throw failure
 }
 
-function connectTo(host: string, port: number, c: Call): Promise<Socket> {
+function connectTo(host: string, { port, onread }: To, c: Call): Promise<Socket> {
   return new Promise((resolve, reject) => {
     const fail = (cause?: unknown) => {
       c.signal.removeEventListener('abort', fail)
@@ -108,7 +121,8 @@ function connectTo(host: string, port: number, c: Call): Promise<Socket> {
       )
     }
     // `host` is an address: with `lookup` replaced, even a mistake here could not resolve a name.
-    const socket = connect({ host, port, lookup: (_name, _opt, done) => done(new Error('no second look-up'), '', 4) })
+    const lookup = (_name: string, _opt: unknown, done: NoLookup) => done(new Error('no second look-up'), '', 4)
+    const socket = connect({ host, port, lookup, ...(onread ? { onread } : {}) })
     socket.on('error', fail).once('connect', () => {
       c.signal.removeEventListener('abort', fail)
       socket.off('error', fail).setNoDelay(true)

@@ -1,4 +1,4 @@
-import { isIP } from 'node:net'
+import { isIP, type OnReadOpts } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { connect, type TLSSocket } from 'node:tls'
 import { ClientError } from './errors.js'
@@ -23,6 +23,8 @@ export interface SecureOptions {
   readonly minVersion?: 'TLSv1.2' | 'TLSv1.3'
   /** Milliseconds for the handshake; 10,000 if absent. */
   readonly timeoutMs?: number
+  /** Where what arrives goes, instead of `data` events. */
+  readonly onread?: OnReadOpts | undefined
 }
 
 /**
@@ -46,6 +48,7 @@ export async function secure(
     ...(opt.alpn === 'none' ? {} : { ALPNProtocols: [ALPN] }),
     minVersion: opt.minVersion ?? 'TLSv1.2',
     rejectUnauthorized: opt.certificate !== 'recorded',
+    ...(opt.onread ? { onread: opt.onread } : {}),
   })
   try {
     await handshake(socket, opt.timeoutMs ?? 10_000, c?.signal)

@@ -25,6 +25,11 @@ export interface DialTarget {
   readonly host: string
   readonly port: number
   readonly tls?: { readonly servername: string; readonly ca?: string }
+  readonly onread?: ReceiveInto
+}
+export interface ReceiveInto {
+  buffer(): Uint8Array
+  callback(bytes: number, into: Uint8Array): boolean
 }
 export type Dial = (t: DialTarget, c: Call) => Promise<NodeJS.ReadWriteStream>
 

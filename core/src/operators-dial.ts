@@ -1,5 +1,5 @@
 import { once } from 'node:events'
-import { connect as connectTcp, isIP, type Socket } from 'node:net'
+import { connect as connectTcp, isIP, type OnReadOpts, type Socket } from 'node:net'
 import { connect as connectTls } from 'node:tls'
 import type { Dial } from './contract/common.js'
 import { FnaError } from './contract/errors.js'
@@ -10,14 +10,16 @@ import { FnaError } from './contract/errors.js'
  * @throws FNA_ERR_UNAVAILABLE where nobody answers, FNA_ERR_DENIED where TLS fails
  */
 export const operatorsDial: Dial = async (t, c) => {
+  const onread = t.onread ? { onread: t.onread as OnReadOpts } : {}
   const socket = t.tls
     ? connectTls({
         host: t.host,
         port: t.port,
         ...(isIP(t.tls.servername) ? {} : { servername: t.tls.servername }),
         ...(t.tls.ca === undefined ? {} : { ca: t.tls.ca }),
+        ...onread,
       })
-    : connectTcp({ host: t.host, port: t.port })
+    : connectTcp({ host: t.host, port: t.port, ...onread })
   socket.setNoDelay(true)
   try {
     await once(socket, t.tls ? 'secureConnect' : 'connect', { signal: c.signal })

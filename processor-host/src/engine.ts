@@ -22,6 +22,8 @@ import { sizeOf } from './size.js'
  */
 const FLYING_BYTES = 4 << 20
 const FLYING_BATCHES = 1000
+/** Batches that are durable at the sinks while their position is not, at most. */
+const UNCOMMITTED = 10_000
 const LAG_MS = 1000
 
 /**
@@ -194,7 +196,9 @@ export class Engine {
   }
 
   async #copy(source: Source, index: number, route: ReturnType<Program['route']>, c: Call): Promise<void> {
-    const flying: { work: Promise<void>; bytes: number }[] = []
+    const flying: { written: Promise<unknown>; bytes: number }[] = []
+    // Positions follow behind, at the source's own pace.
+    const commits: Promise<void>[] = []
     let bytes = 0
     // What fails ends the read too: nothing more may come for a long time.
     const failed = new AbortController()
@@ -214,22 +218,19 @@ export class Engine {
       const marked = marker !== undefined && isMarker(piece, marker.id)
       const size = marked ? 0 : sizeOf(piece)
       if (!marked) written = this.#write(piece, route(piece, index), written, c)
-      const work = this.#commit(source, piece, written, c)
-      if (!marked)
-        work.then(
-          () => this.#count(piece, size),
-          () => undefined,
-        )
-      work.catch(e => failed.abort(e))
-      flying.push({ work, bytes: size })
+      const commit = this.#commit(source, piece, marked ? null : size, written, c)
+      commit.catch(e => failed.abort(e))
+      flying.push({ written, bytes: size })
+      commits.push(commit)
       bytes += size
       while (flying.length > 0 && (bytes >= FLYING_BYTES || flying.length >= FLYING_BATCHES)) {
         const oldest = flying.shift()!
-        await oldest.work
+        await oldest.written
         bytes -= oldest.bytes
       }
+      if (commits.length >= UNCOMMITTED) await Promise.all(commits.splice(0, UNCOMMITTED / 2))
     }
-    await Promise.all(flying.map(f => f.work))
+    await Promise.all(commits)
     if (failed.signal.aborted) throw failed.signal.reason
     if (!c.signal.aborted) throw new Error('the source has ended')
   }
@@ -245,10 +246,16 @@ export class Engine {
     return done
   }
 
-  /** A position is committed when everything up to it is durable; commits are made in order, and a source may gather them. */
-  async #commit(source: Source, b: Batch, written: Promise<unknown>, c: Call): Promise<void> {
+  /**
+   * A position is committed when everything up to it is durable; commits are made in order, and a source may gather them.
+   * @param size null: nothing was written for it
+   */
+  async #commit(source: Source, b: Batch, size: number | null, written: Promise<unknown>, c: Call): Promise<void> {
     await written
-    await source.commit(b.shard, b.last, c)
+    if (size !== null) this.#count(b, size)
+    const { shard, last } = b
+    source.release?.(b)
+    await source.commit(shard, last, c)
   }
 
   #count(b: Batch, size: number): void {

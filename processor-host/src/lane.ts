@@ -74,8 +74,12 @@ export class Lane {
     return new Promise(resolve => this.#waiting.push(resolve))
   }
 
-  /** Begins a write; writes begin in the order of the calls. @param behind the place behind this batch */
-  write(b: Batch, behind: Position): void {
+  /**
+   * Begins a write; writes begin in the order of the calls.
+   * @param behind the place behind this batch
+   * @param done called when the sink has it durably; never, where its fate stays open
+   */
+  write(b: Batch, behind: Position, done: () => void): void {
     const life = this.#life
     if (!this.#sink || life.signal.aborted) return
     const bytes = sizeOf(b)
@@ -89,6 +93,7 @@ export class Lane {
       () => {
         this.#failures = 0
         this.#around.delivered(b, bytes)
+        done()
       },
     ).finally(() => {
       flying.batches--

@@ -89,8 +89,13 @@ export class Reading {
     await this.#room(c)
     if (this.stopped || this.lanes.size === 0) return false
     this.#given = { epoch: this.#given.epoch, shards: { ...this.#given.shards, [piece.shard]: piece.last } }
+    const wanting = new Set([...this.lanes].filter(lane => this.#around.wants(piece, lane)))
+    let open = wanting.size
+    const done = () => {
+      if (--open === 0) source.release?.(piece)
+    }
     for (const lane of this.lanes) {
-      if (this.#around.wants(piece, lane)) lane.write(piece, this.#given)
+      if (wanting.has(lane)) lane.write(piece, this.#given, done)
       else lane.pass(this.#given)
     }
     return true

@@ -1,4 +1,6 @@
 import { encodeBatch } from './batch-encode.js'
+import { BATCH_AT } from './batch-header.js'
+import { asBuffer } from './codecs.js'
 import type { Batch } from './events.js'
 
 /** The header that says so; its value is the subscription's id. */
@@ -29,6 +31,10 @@ export function isMarker(b: Batch, id: string): boolean {
     return false
   }
 }
+
+/** Might this be somebody's marker? It is not put together with other batches then: whoever looks for it has to find it alone. */
+export const mayBeMarker = (bytes: Uint8Array): boolean =>
+  bytes.length <= MOST && asBuffer(bytes).readInt32BE(BATCH_AT.count) === 1 && holds(bytes)
 
 const holds = (bytes: Uint8Array): boolean =>
   Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).includes(NEEDLE)

@@ -101,6 +101,11 @@ export interface Source {
   read(c: Call): AsyncIterable<Batch | Gap>
   /** Stores that everything of `shard` up to `last` is safe at the sink. */
   commit(shard: string, last: string, c: Call): Promise<void>
+  /**
+   * The reader has no more use for this batch, and every sink that it was written to has it durably: what its bytes lie in
+   * may be written over. Each batch at most once; not called for one whose fate is open.
+   */
+  release?(b: Batch): void
   lag(c: Call): Promise<{
     readonly epoch: string
     readonly shards: Readonly<Record<string, { readonly behind: number; readonly behindMs?: number }>>
@@ -117,7 +122,7 @@ export interface Exactly {
 }
 export interface Sink {
   /**
-   * Resolves when durable. Calls are taken in the order in which they are made; several may be under way.
+   * Resolves when durable; the batch's bytes are looked at no more then, for their memory may be used again. Calls are taken in the order in which they are made; several may be under way.
    * A batch that is spread over shards, or is too long to be kept as one, answers with the cursor of the last part; all
    * parts become durable together, or none.
    */

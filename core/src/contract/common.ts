@@ -52,6 +52,17 @@ export interface DialTarget {
   readonly port: number
   /** Absent: plain TCP. `ca` is PEM; absent, the system's roots hold. */
   readonly tls?: { readonly servername: string; readonly ca?: string }
+  /**
+   * Memory of the caller's for what arrives, as Node's `onread` takes it; there are no `data` events then. Who dials may
+   * leave it aside and hand out a stream that emits them.
+   */
+  readonly onread?: ReceiveInto
+}
+export interface ReceiveInto {
+  /** Where the next bytes go. */
+  buffer(): Uint8Array
+  /** So many have come, into what `buffer` gave last. @returns true: go on reading */
+  callback(bytes: number, into: Uint8Array): boolean
 }
 
 /**

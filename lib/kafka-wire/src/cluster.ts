@@ -3,6 +3,7 @@ import { type MetadataAnswer, metadata, type Node, type PartitionInfo, type Topi
 import { type CoordinatorType, findCoordinator } from './apis/offsets.js'
 import { Connection } from './connection.js'
 import { expectOk, KafkaError } from './errors.js'
+import { Memory } from './memory.js'
 import type { Sasl } from './sasl.js'
 
 export interface ClusterOptions {
@@ -28,7 +29,10 @@ export class Cluster {
   readonly #connections = new Map<string, Promise<Connection>>()
   readonly #nodes = new Map<number, Node>()
   readonly #topics = new Map<string, TopicInfo>()
+  readonly #coordinators = new Map<string, number>()
   readonly #closed = new AbortController()
+  /** What fetches are answered into. Whoever has done with an answer may give it back. */
+  readonly memory = new Memory()
 
   constructor(opt: ClusterOptions) {
     if (opt.servers.length === 0) throw new FnaError('FNA_ERR_INVALID', 'an endpoint of Kafka has a server at least')
@@ -91,11 +95,15 @@ export class Cluster {
     return this.node(leader, purpose, c)
   }
 
-  async coordinator(key: string, type: CoordinatorType, c: Call): Promise<Connection> {
+  /** @param known take who is remembered to be it. Only inside {@link retry}, which forgets whatever proves wrong. */
+  async coordinator(key: string, type: CoordinatorType, c: Call, known = false): Promise<Connection> {
+    const id = known ? this.#coordinators.get(`${type} ${key}`) : undefined
+    if (id !== undefined) return this.node(id, 'control', c)
     const connection = await this.any(c)
     const found = await connection.request(findCoordinator, { key, type })
     expectOk(found.error, `the coordinator of ${type} ${key}`, found.message)
     this.#nodes.set(found.node.id, found.node)
+    this.#coordinators.set(`${type} ${key}`, found.node.id)
     return this.node(found.node.id, 'control', c)
   }
 
@@ -146,6 +154,7 @@ export class Cluster {
       try {
         return await work()
       } catch (e) {
+        this.#coordinators.clear()
         if (!passes(e) || c.signal.aborted || this.signal.aborted || performance.now() >= end) throw e
         await pause(BACKOFF_MS[Math.min(tries, BACKOFF_MS.length - 1)]!, AbortSignal.any([c.signal, this.signal]))
       }
@@ -156,11 +165,11 @@ export class Cluster {
     if (this.signal.aborted) return Promise.reject(new FnaError('FNA_ERR_CLOSED', 'the cluster is closed'))
     const key = `${purpose} ${at}`
     const known = this.#connections.get(key)
-    if (known) return known.then(k => (k.closed ? this.#open(key, at) : k))
-    return this.#open(key, at)
+    if (known) return known.then(k => (k.closed ? this.#open(key, at, purpose) : k))
+    return this.#open(key, at, purpose)
   }
 
-  #open(key: string, at: string): Promise<Connection> {
+  #open(key: string, at: string, purpose: Purpose): Promise<Connection> {
     const { tls } = this.#opt
     const colon = at.lastIndexOf(':')
     const host = at.slice(0, colon).replace(/^\[|\]$/g, '')
@@ -171,7 +180,11 @@ export class Cluster {
     }
     // Shared by whoever asks meanwhile: no one of them may call it off.
     const signal = AbortSignal.any([this.signal, AbortSignal.timeout(CONNECT_MS)])
-    const opening = Connection.open(target, this.#opt, { signal })
+    const opening = Connection.open(
+      target,
+      { ...this.#opt, memory: purpose === 'fetch' ? this.memory : undefined },
+      { signal },
+    )
     this.#connections.set(key, opening)
     opening.catch(() => {
       if (this.#connections.get(key) === opening) this.#connections.delete(key)

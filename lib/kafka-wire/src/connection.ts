@@ -4,6 +4,7 @@ import type { Api } from './api.js'
 import { apiVersions, saslAuthenticate, saslHandshake } from './apis/session.js'
 import { Reader, Writer } from './bytes.js'
 import { expectOk, KafkaError } from './errors.js'
+import type { Memory } from './memory.js'
 import { Receiver } from './receiver.js'
 import { converse, type Sasl } from './sasl.js'
 
@@ -13,6 +14,8 @@ export interface ConnectOptions {
   readonly clientId?: string
   /** Milliseconds that a broker may take to answer, beyond what a request lets it wait. */
   readonly timeoutMs?: number
+  /** Where answers go; memory of their own if absent. */
+  readonly memory?: Memory | undefined
 }
 
 interface Waiting {
@@ -32,7 +35,8 @@ const TIMEOUT_MS = 30_000
  * everything that waits fails with it.
  */
 export class Connection {
-  readonly #stream: Duplex
+  #stream!: Duplex
+  readonly #receiver: Receiver
   readonly #clientId: string
   readonly #timeoutMs: number
   readonly #waiting = new Map<number, Waiting>()
@@ -43,21 +47,35 @@ export class Connection {
   #relogin: NodeJS.Timeout | null = null
   #sasl: Sasl | undefined
 
-  private constructor(stream: Duplex, opt: ConnectOptions) {
-    this.#stream = stream
+  private constructor(opt: ConnectOptions) {
     this.#clientId = opt.clientId ?? 'fnaad'
     this.#timeoutMs = opt.timeoutMs ?? TIMEOUT_MS
     this.#sasl = opt.sasl
-    const receiver = new Receiver(LONGEST, answer => this.#answered(answer))
-    stream.on('data', (chunk: Buffer) => {
-      try {
-        receiver.push(chunk)
-      } catch (e) {
-        this.destroy(e as Error)
-      }
-    })
+    const { memory } = opt
+    this.#receiver = new Receiver(LONGEST, answer => this.#answered(answer), memory && (n => memory.take(n)))
+  }
+
+  async #dial(at: DialTarget, dial: Dial, c: Call): Promise<void> {
+    const onread = {
+      buffer: () => this.#receiver.room(),
+      callback: (bytes: number) => this.#received(() => this.#receiver.filled(bytes)),
+    }
+    const stream = (await dial({ ...at, onread }, c)) as Duplex
+    this.#stream = stream
+    stream.on('data', (chunk: Buffer) => this.#received(() => this.#receiver.push(chunk)))
     stream.on('error', e => this.destroy(e))
     stream.on('close', () => this.destroy())
+  }
+
+  #received(take: () => void): boolean {
+    if (this.#failure) return false
+    try {
+      take()
+      return true
+    } catch (e) {
+      this.destroy(e as Error)
+      return false
+    }
   }
 
   /**
@@ -65,8 +83,8 @@ export class Connection {
    * @throws FNA_ERR_UNAVAILABLE, FNA_ERR_ADDRESS (the guard), FNA_ERR_DENIED (login), FNA_ERR_UNSUPPORTED
    */
   static async open(at: DialTarget, opt: ConnectOptions, c: Call): Promise<Connection> {
-    const stream = (await opt.dial(at, c)) as Duplex
-    const connection = new Connection(stream, opt)
+    const connection = new Connection(opt)
+    await connection.#dial(at, opt.dial, c)
     const stop = () => connection.destroy(new FnaError('FNA_ERR_CLOSED', 'called off'))
     c.signal.addEventListener('abort', stop, { once: true })
     try {

@@ -3,6 +3,9 @@ import { BATCH_AT as AT, asBuffer, crc32c, fnapError, VarintReader, varintSize, 
 /** Append time, transaction, control, delete horizon: what makes a batch more than its records. */
 const SPECIAL = 0x08 | 0x10 | 0x20 | 0x40
 
+/** Bytes: batches below the first are put together with what follows them, up to the second. */
+export const MERGE = { below: 16_384, upTo: 262_144 } as const
+
 /** May it be merged with others? Its records are not compressed, and nothing about it is special. */
 export function mergeable(bytes: Uint8Array): boolean {
   const attributes = asBuffer(bytes).readInt16BE(AT.attributes)

@@ -36,3 +36,19 @@ t.test('a length that cannot be is refused before memory is asked for', async t 
   ])
     t.throws(() => new Receiver(1000, () => {}).push(Buffer.from(head)), { message: /is this a Kafka listener/ })
 })
+
+t.test('what is read straight into an answer is cut the same', async t => {
+  const bodies = ['short', 'x'.repeat(20_000), '', 'y'.repeat(100_000), 'end'].map(b => `head${b}`)
+  const all = Buffer.concat(bodies.map(framed))
+  for (const most of [1, 5000, 70_000]) {
+    const got: string[] = []
+    const receiver = new Receiver(200_000, answer => got.push(answer.toString()))
+    for (let at = 0; at < all.length; ) {
+      const room = receiver.room()
+      const n = all.copy(room, 0, at, at + Math.min(most, room.length))
+      receiver.filled(n)
+      at += n
+    }
+    t.same(got, bodies, `at most ${most} bytes at a time`)
+  }
+})

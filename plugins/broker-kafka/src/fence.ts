@@ -43,7 +43,7 @@ export class Group {
   async read(partitions: readonly number[], c: Call): Promise<Committed> {
     const { cluster, topic } = this.#at
     const parts = await cluster.retry(async () => {
-      const coordinator = await cluster.coordinator(this.#name, 'group', c)
+      const coordinator = await cluster.coordinator(this.#name, 'group', c, true)
       const answer = await coordinator.request(offsetFetch, {
         group: this.#name,
         parts: partitions.map(partition => ({ topic, partition })),
@@ -67,7 +67,7 @@ export class Group {
     const { cluster, topic } = this.#at
     const metadata = format({ epoch: this.#epoch, topic: id })
     await cluster.retry(async () => {
-      const coordinator = await cluster.coordinator(this.#name, 'group', c)
+      const coordinator = await cluster.coordinator(this.#name, 'group', c, true)
       const parts = [...offsets].map(([partition, offset]) => ({ topic, partition, offset, metadata }))
       for (const p of await coordinator.request(offsetCommit, { group: this.#name, parts }))
         expectOk(p.error, `the commit of group ${this.#name}`)

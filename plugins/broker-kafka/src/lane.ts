@@ -3,6 +3,7 @@ import {
   type Connection,
   KafkaError,
   kafkaCode,
+  MERGE,
   mergeable,
   mergeBatches,
   type ProducedPart,
@@ -20,9 +21,6 @@ const IN_FLIGHT = 5
 const REQUEST_MS = 10_000
 /** Milliseconds that a batch is tried for. */
 const PATIENCE_MS = 30_000
-/** Batches below this are put together with those that wait behind them, up to that. */
-const SMALL = 16_384
-const MERGED = 262_144
 /** DUPLICATE_SEQUENCE_NUMBER */
 const DUPLICATE = 46
 const PAUSE_MS = [20, 50, 100, 250, 500, 1000] as const
@@ -179,7 +177,7 @@ export class Lane {
     let size = first.bytes.length
     for (let next = this.#waiting[0]; next && isSmall(next); next = this.#waiting[0]) {
       size += next.bytes.length
-      if (size > MERGED) break
+      if (size > MERGE.upTo) break
       group.push(this.#waiting.shift()!)
     }
     if (group.length === 1) return first
@@ -232,4 +230,4 @@ export class Lane {
   }
 }
 
-const isSmall = (i: Item): boolean => i.sequence < 0 && i.bytes.length < SMALL && mergeable(i.bytes)
+const isSmall = (i: Item): boolean => i.sequence < 0 && i.bytes.length < MERGE.below && mergeable(i.bytes)

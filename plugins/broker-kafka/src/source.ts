@@ -18,6 +18,7 @@ import { Committer } from './committer.js'
 import { Group } from './fence.js'
 import { Fetcher } from './fetcher.js'
 import { writtenAt } from './peek.js'
+import { Pieces } from './pieces.js'
 import { type Offsets, offsetsAt } from './places.js'
 import { anew, inside, startAt } from './start.js'
 import type { Topic } from './topic.js'
@@ -50,6 +51,13 @@ export async function openSource(
   return new KafkaSource(at, id, group, start.at, start.gaps)
 }
 
+/** One answer of a broker, which several batches lie in. */
+interface Answer {
+  readonly memory: ArrayBufferLike
+  /** Batches of it that are of use. */
+  left: number
+}
+
 class KafkaSource implements Source {
   readonly #at: Topic
   readonly #closed = new AbortController()
@@ -62,6 +70,8 @@ class KafkaSource implements Source {
   readonly #oldest = new Map<number, { offset: number; time: number }>()
   #gaps: Gap[]
   #id: string
+  /** The answer that a batch lies in, and how many of it are still of use. */
+  readonly #answerOf = new WeakMap<Batch, Answer>()
 
   constructor(at: Topic, id: string, group: Group | null, start: Offsets, gaps: readonly Gap[]) {
     this.#at = at
@@ -113,6 +123,13 @@ class KafkaSource implements Source {
     return this.#committer.commit(Number(shard), Number(last))
   }
 
+  release(b: Batch): void {
+    const answer = this.#answerOf.get(b)
+    if (answer === undefined) return
+    this.#answerOf.delete(b)
+    if (--answer.left === 0) this.#at.cluster.memory.give(answer.memory)
+  }
+
   async lag(c: Call) {
     const ends = await offsetsAt(this.#at, 'latest', c)
     const shards: Record<string, { behind: number; behindMs?: number }> = {}
@@ -137,33 +154,50 @@ class KafkaSource implements Source {
   /** Batches of an answer, or why there are none: other parts of it are asked for again. */
   async #take(parts: readonly FetchedPart[], c: Call): Promise<{ batches: Batch[] } | { error: unknown }> {
     const batches: Batch[] = []
+    const memory = parts.find(p => p.records !== null)?.records?.buffer
+    const answer = memory ? { memory, left: 0 } : null
     let error: unknown
     for (const part of parts) {
       if (part.error === 1) await this.#reposition(part.partition, c)
       else if (part.error !== 0)
         error = new KafkaError(part.error, `partition ${part.partition} of topic ${this.#at.topic}`)
-      else this.#cut(part, batches)
+      else if (answer) this.#cut(part, answer, batches)
     }
+    if (memory && answer?.left === 0) this.#at.cluster.memory.give(memory)
     if (error === undefined) return { batches }
     this.#at.cluster.forget(this.#at.topic)
     return batches.length > 0 ? { batches } : { error }
   }
 
-  #cut(part: FetchedPart, into: Batch[]): void {
+  #cut(part: FetchedPart, answer: Answer, into: Batch[]): void {
     if (part.records === null || part.records.length === 0) return
+    const shard = String(part.partition)
+    const from = this.#next.get(part.partition) ?? 0
+    const pieces = new Pieces()
+    for (const { bytes, behind } of this.#wanted(part, part.records)) pieces.add(bytes, behind)
+    for (const [i, { bytes, behind, own }] of pieces.end().entries()) {
+      const batch = batchOf({ shard, last: String(behind), bytes })
+      if (i === 0) this.#oldest.set(part.partition, { offset: from, time: batch.newest })
+      into.push(batch)
+      if (own) continue
+      answer.left++
+      this.#answerOf.set(batch, answer)
+    }
+  }
+
+  /** What a reader may see of one partition's answer. */
+  *#wanted(part: FetchedPart, records: Buffer): Generator<{ bytes: Uint8Array; behind: number }, void, void> {
     const aborted = new Aborted(part)
-    for (const b of cutBatches(part.records).batches) {
+    for (const b of cutBatches(records).batches) {
       const wanted = this.#next.get(part.partition) ?? 0
       if (b.lastOffset < wanted) continue
-      this.#next.set(part.partition, b.lastOffset + 1)
+      const behind = b.lastOffset + 1
+      this.#next.set(part.partition, behind)
       if (aborted.hides(b) || b.count === 0) continue
       const bytes = this.#whole(b, wanted)
       if (bytes === null) continue
       if (this.#at.host.foreign) checkForeign(bytes)
-      const batch = batchOf({ shard: String(part.partition), last: String(b.lastOffset + 1), bytes })
-      if (!into.some(i => i.shard === batch.shard))
-        this.#oldest.set(part.partition, { offset: wanted, time: batch.newest })
-      into.push(batch)
+      yield { bytes, behind }
     }
   }
 

@@ -155,7 +155,7 @@ export class Transactions {
     const { cluster } = this.#at
     const { transactionalId } = this.#mine()
     return cluster.retry(async () => {
-      const coordinator = await cluster.coordinator(transactionalId, 'transaction', c)
+      const coordinator = await cluster.coordinator(transactionalId, 'transaction', c, true)
       const answer = await coordinator.request(api, request)
       // The marks of the transaction before are still being written.
       const busy = Array.isArray(answer)

@@ -1,0 +1,54 @@
+import { FnaError } from '@fnaa/core/plugin'
+import { MERGE, mergeable, mergeBatches } from '@fnaa/kafka-wire'
+import { isFnapError, mayBeMarker } from '@fnaa/protocol'
+
+/** What a reader is given as one batch, and the offset behind it. */
+export interface Piece {
+  readonly bytes: Uint8Array
+  readonly behind: number
+  /** It lies in memory of its own, not in the broker's answer. */
+  readonly own: boolean
+}
+
+/**
+ * Batches of one partition in order, small neighbours put together: producers that do not linger write each event as a batch, and
+ * whatever is done for each batch would be done for each event.
+ */
+export class Pieces {
+  readonly #done: Piece[] = []
+  #group: Uint8Array[] = []
+  #size = 0
+  #behind = 0
+
+  add(bytes: Uint8Array, behind: number): void {
+    const small = bytes.length < MERGE.below && mergeable(bytes) && !mayBeMarker(bytes)
+    if (!small || this.#size + bytes.length > MERGE.upTo) this.#flush()
+    this.#group.push(bytes)
+    this.#size += bytes.length
+    this.#behind = behind
+    if (!small) this.#flush()
+  }
+
+  /** @throws FNA_ERR_CORRUPT where a batch that is to be put together with others is damaged */
+  end(): readonly Piece[] {
+    this.#flush()
+    return this.#done
+  }
+
+  #flush(): void {
+    if (this.#group.length === 0) return
+    const one = this.#group.length === 1
+    this.#done.push({ bytes: one ? this.#group[0]! : merged(this.#group), behind: this.#behind, own: !one })
+    this.#group = []
+    this.#size = 0
+  }
+}
+
+function merged(group: readonly Uint8Array[]): Uint8Array {
+  try {
+    return mergeBatches(group)
+  } catch (e) {
+    if (!isFnapError(e)) throw e
+    throw new FnaError('FNA_ERR_CORRUPT', `a batch that the broker gave: ${e.sentence}`, { cause: e })
+  }
+}
