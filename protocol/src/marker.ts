@@ -1,5 +1,5 @@
 import { encodeBatch } from './batch-encode.js'
-import { BATCH_AT } from './batch-header.js'
+import { AT as BATCH_AT } from './batch-header.js'
 import { asBuffer } from './codecs.js'
 import type { Batch } from './events.js'
 
