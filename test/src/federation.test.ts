@@ -211,6 +211,62 @@ t.test('F15 two that close a loop are refused', async t => {
   t.match(await ua.say('SUBSCRIBE x.flows.unix.test LOCAL x.flows.unix.test'), { symbol: 'LOOP' })
 })
 
+t.test('F15 created in the same second, and by PUBLISH', async t => {
+  const { a, b } = await pair(t)
+  const [ua, ub] = [await a.login(t), await b.login(t)]
+  const each = async (line: (own: string) => string) => {
+    for (const [u, domain] of [
+      [ua, 'unix'],
+      [ub, 'emiliano'],
+    ] as const)
+      await u.ok(line(domain))
+  }
+  for (const flow of ['x', 'y', 'z']) await each(own => `CREATE FLOW ${flow}.flows.${own}.test VISIBILITY public`)
+  await ua.ok('GRANT write ON NAMESPACE flows.unix.test TO *@emiliano.test')
+  await ub.ok('GRANT write ON NAMESPACE flows.emiliano.test TO *@unix.test')
+  const live = () =>
+    [a, b].flatMap(x => x.kernel.resources.list('Subscription')).filter(s => s.status.phase === 'active').length
+
+  await t.test('A from B and B from A', async t => {
+    const both = await Promise.all([
+      ua.say('SUBSCRIBE x.flows.emiliano.test LOCAL x.flows.unix.test'),
+      ub.say('SUBSCRIBE x.flows.unix.test LOCAL x.flows.emiliano.test'),
+    ])
+    t.ok(
+      both.some(r => r.symbol === 'LOOP'),
+      both.map(r => r.symbol ?? r.kind).join(),
+    )
+    t.ok(live() <= 1)
+  })
+
+  await t.test('A into B and B into A', async t => {
+    await ua.ok('PUBLISH y.flows.unix.test TO y.flows.emiliano.test')
+    t.match(await ub.say('PUBLISH y.flows.emiliano.test TO y.flows.unix.test'), { symbol: 'LOOP' })
+  })
+
+  await t.test('A into B and A from B; A from B and A into B', async t => {
+    t.match(await ua.say('SUBSCRIBE y.flows.emiliano.test LOCAL y.flows.unix.test'), { symbol: 'LOOP' })
+    await ua.ok('SUBSCRIBE z.flows.emiliano.test LOCAL z.flows.unix.test')
+    t.match(await ua.say('PUBLISH z.flows.unix.test TO z.flows.emiliano.test'), { symbol: 'LOOP' })
+  })
+})
+
+t.test('F15 of three, each of which knew a part', async t => {
+  const where = await places(t, ['one.test', 'two.test', 'three.test'])
+  const agents = where.map(w => new TestAgent(w))
+  t.teardown(() => Promise.all(agents.map(a => a.close())))
+  for (const a of agents) await a.start()
+  const users = await Promise.all(agents.map(a => a.login(t)))
+  const flow = (i: number) => `x.flows.${where[i % 3]!.domain}`
+  for (const [i, u] of users.entries()) await u.ok(`CREATE FLOW ${flow(i)} VISIBILITY public`)
+  // One has heard from two before two's own events came from three.
+  for (const [i, u] of users.entries()) await u.say(`SUBSCRIBE ${flow(i + 1)} LOCAL ${flow(i)}`)
+  const stopped = () =>
+    agents.some(a => !a.kernel.resources.list('Subscription').some(s => s.status.phase === 'active'))
+  await Promise.any(agents.map(a => eventually(a, () => stopped() || undefined, 'one of them stops')))
+  t.ok(stopped(), 'and not at its next renewal')
+})
+
 t.test('F18 the source flow deleted and made again: 410, and a new subscription', async t => {
   const { a, b } = await pair(t)
   const owner = await a.login(t)

@@ -4,7 +4,7 @@ import type { Call } from '../contract/common.js'
 import type { Served } from '../contract/kinds.js'
 import type { Kernel } from '../kernel.js'
 import { credentialOf } from './issued.js'
-import { originsOf } from './origins.js'
+import { destinationsOf, originsOf } from './origins.js'
 import type { Known } from './wish.js'
 
 /** What P hands out: federation.md's JSON. `lease` in seconds, as a duration. */
@@ -22,6 +22,7 @@ export interface Agreement {
   /** Of the source; absent where its broker does not say. */
   readonly shards?: number
   readonly lease: number
+  /** Flows whose events may come through this one; of PUBLISH, in which they may end up. */
   readonly origins: readonly string[]
   /** Absent where the broker admits S by its PRINCIPAL. */
   readonly credential?: Credential
@@ -69,7 +70,7 @@ export async function replyOf(kernel: Kernel, s: Known, c: Call): Promise<Agreem
     epoch: flow.status.epoch,
     ...(s.status.shards === undefined ? {} : { shards: s.status.shards }),
     lease: kernel.periods.lease,
-    origins: originsOf(kernel.resources, s.spec.flow),
+    origins: (s.spec.direction === 'in' ? originsOf : destinationsOf)(kernel.resources, s.spec.flow),
     ...(credential === null ? {} : { credential }),
   }
 }

@@ -3,10 +3,11 @@ import type { Credential } from '../contract/broker.js'
 import type { Call } from '../contract/common.js'
 import type { SubscriptionStatus } from '../contract/kinds.js'
 import type { Kernel } from '../kernel.js'
-import { originOf } from '../names/names.js'
 import { iso } from '../resources/clock.js'
+import { same } from '../resources/conditions.js'
 import { step } from '../resources/steps.js'
 import type { Agreement } from './agreement.js'
+import { closesLoop } from './origins.js'
 import { reasonIn } from './reason.js'
 import { keyOf, type Mine } from './subscriptions.js'
 
@@ -33,9 +34,13 @@ export async function agreed(
   c: Call,
 ): Promise<void> {
   step('subscribe.agreed')
-  if (s.spec.direction === 'in' && a.origins.includes(originOf(s.spec.local))) {
-    throw fnapError('LOOP', 'the events of that flow come from the local flow')
-  }
+  if (closesLoop(k.resources, s.spec, a.origins))
+    throw fnapError(
+      'LOOP',
+      s.spec.direction === 'in'
+        ? 'the events of that flow come from the local flow'
+        : 'the events of that flow end up in the local flow',
+    )
   if (!k.brokers.types.includes(a.type))
     throw fnapError('REMOTE', 'the agent of that flow chose a broker type that was not offered')
   const foreign = !k.config.domains.includes(peer)
@@ -78,6 +83,14 @@ export async function agreed(
     c,
   )
   step('subscribe.endpoint-kept')
+  if (s.spec.direction === 'in' && !same([...(s.status.origins ?? [])].sort(), [...a.origins].sort()))
+    tellFollowers(k, s.spec.local)
+}
+
+/** Who subscribed to the local flow hears where its events come from now: of several that close a loop at once, each knew a part. */
+function tellFollowers(k: Kernel, local: string): void {
+  for (const s of k.resources.by('Subscriber', 'flow', local))
+    if (s.status.phase === 'ready') k.peers.hint(s.spec.peer, s.spec.flow, s.spec.id)
 }
 
 /** The provider has heard this wish. */

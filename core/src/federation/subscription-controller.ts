@@ -91,7 +91,8 @@ const pollDue = (k: Kernel, s: Mine): boolean => k.clock.now() - askedAt(s) >= p
 
 /** With jitter, so that a thousand subscriptions do not ask at once. */
 function pollIn(k: Kernel, s: Mine): number {
-  return Math.round(period(k, s) * (0.8 + 0.4 * Math.random()))
+  const poll = Math.round(period(k, s) * (0.8 + 0.4 * Math.random()))
+  return Math.min(poll, k.subscriptions.lateIn(s.name) ?? poll)
 }
 
 /** The processor follows what is wanted; what it reports makes the subscription active. */

@@ -117,12 +117,16 @@ export class Subscriptions {
     )
   }
 
-  /** A hint that P has news: one poll an ID in ten seconds (hardening H23). */
+  /** A hint that P has news: one poll an ID in ten seconds (hardening H23); a second hint is heeded when they are over. */
   poke(id: string): void {
     const s = this.#k.resources.get('Subscription', id)
     if (!s) return
     const now = this.#k.clock.now()
-    if (now - (this.#hinted.get(id) ?? 0) < HINT_MS) return
+    if (now - (this.#hinted.get(id) ?? 0) < HINT_MS) {
+      this.#late.add(id)
+      this.#k.queue.add(`Subscription/${id}`)
+      return
+    }
     if (this.#hinted.size > 10_000) this.#hinted.clear()
     this.#hinted.set(id, now)
     this.#due.add(id)
@@ -164,9 +168,21 @@ export class Subscriptions {
 
   readonly #raised = new Map<string, { at: number; times: number }>()
   readonly #due = new Set<string>()
+  /** Hints that came too soon after another. */
+  readonly #late = new Set<string>()
   /** Has a hint asked for a poll? Answers once. */
   takeDue(id: string): boolean {
+    if (this.lateIn(id) === 0) {
+      this.#late.delete(id)
+      this.#hinted.set(id, this.#k.clock.now())
+      this.#due.add(id)
+    }
     return this.#due.delete(id)
+  }
+  /** Milliseconds until a hint that came too soon is heeded; undefined where there is none. */
+  lateIn(id: string): number | undefined {
+    if (!this.#late.has(id)) return undefined
+    return Math.max(0, (this.#hinted.get(id) ?? 0) + HINT_MS - this.#k.clock.now())
   }
 }
 

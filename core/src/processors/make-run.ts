@@ -95,8 +95,9 @@ async function portOf(
 
 /** A copy begins with its marker, which is waited for until something has come from there once. */
 function markerOf(k: Kernel, end: End, isSource: boolean): Pick<Port, 'marker'> {
-  const s = isSource && end.subscription !== undefined && k.resources.get('Subscription', subscriptionOf(end.name))
-  if (!s || s.status.mode !== 'copy') return {}
+  const theirs = isSource && end.subscription !== undefined
+  const s = theirs ? k.resources.get('Subscription', subscriptionOf(end.name)) : undefined
+  if (s?.status.mode !== 'copy') return {}
   return { marker: { id: s.name, awaited: s.status.proved !== end.endpoint.queue } }
 }
 
