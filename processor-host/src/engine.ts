@@ -9,12 +9,13 @@ import {
   type Source,
   type Wire,
 } from '@fnaa/core/plugin'
-import { type Batch, type From, type Gap, isMarker, type Position } from '@fnaa/protocol'
+import { type Batch, type From, type Gap, isMarker, type Position, type Tier } from '@fnaa/protocol'
 import { FanOut } from './fan-out.js'
 import { awaits } from './marker.js'
 import { load, Ports } from './ports.js'
 import type { RunSpec } from './run-spec.js'
 import { sizeOf } from './size.js'
+import { tierOf } from './tier.js'
 
 /**
  * What is under way to the sinks, for each source: enough to hide a round trip and to let a sink put small batches together, little
@@ -43,7 +44,7 @@ export class Engine {
   #phase: RunStatus['phase'] = 'starting'
   #error: string | undefined
   #done: Promise<void> = Promise.resolve()
-  readonly #counts = { events: 0, bytes: 0, gaps: 0, raw: 0, decoded: 0 }
+  readonly #counts = { events: 0, bytes: 0, gaps: 0, raw: 0, rebatched: 0, decoded: 0 }
   readonly #positions = new Map<string, Position>()
   /** Unknown until it has been measured. */
   #behind: { readonly behind: number; readonly behindMs: number } | undefined
@@ -154,7 +155,7 @@ export class Engine {
   async #fanOut(route: ReturnType<Program['route']>, c: Call): Promise<void> {
     const fan = new FanOut(this.#spec, route, this.#ports, {
       log: this.#log,
-      delivered: (b, size) => this.#count(b, size),
+      delivered: (b, size, tier) => this.#count(b, size, tier),
       gap: gap => this.#gap(gap),
       changed: () => this.#turned(),
     })
@@ -203,7 +204,7 @@ export class Engine {
     // What fails ends the read too: nothing more may come for a long time.
     const failed = new AbortController()
     const call: Call = { signal: AbortSignal.any([c.signal, failed.signal]) }
-    let written: Promise<unknown> = Promise.resolve()
+    let written: Promise<Tier> = Promise.resolve('raw')
     const { marker } = this.#spec.run.sources[index]!
     for await (const piece of source.read(call)) {
       this.#came(index)
@@ -235,13 +236,13 @@ export class Engine {
     if (!c.signal.aborted) throw new Error('the source has ended')
   }
 
-  /** Writes begin in order. Resolves when this one and all before it are durable. */
-  #write(b: Batch, to: readonly number[] | 'all', before: Promise<unknown>, c: Call): Promise<unknown> {
+  /** Writes begin in order. Resolves when this one and all before it are durable, with what that took. */
+  #write(b: Batch, to: readonly number[] | 'all', before: Promise<unknown>, c: Call): Promise<Tier> {
     const sinks = to === 'all' ? this.#sinks : to.map(i => this.#sinks[i]!)
     const opt = this.#exactly ? { exactly: { reader: this.id, epoch: this.#sourceEpoch } } : {}
     const writes = Promise.all(sinks.map(s => s.write(b, opt, c)))
-    // Without a value: each would hold the one before it, back to the first.
-    const done = Promise.all([before, writes]).then(() => undefined)
+    // A plain value: anything else would hold the one before it, back to the first.
+    const done = Promise.all([before, writes]).then(([, all]) => tierOf(b, all))
     done.catch(() => undefined)
     return done
   }
@@ -250,18 +251,18 @@ export class Engine {
    * A position is committed when everything up to it is durable; commits are made in order, and a source may gather them.
    * @param size null: nothing was written for it
    */
-  async #commit(source: Source, b: Batch, size: number | null, written: Promise<unknown>, c: Call): Promise<void> {
-    await written
-    if (size !== null) this.#count(b, size)
+  async #commit(source: Source, b: Batch, size: number | null, written: Promise<Tier>, c: Call): Promise<void> {
+    const tier = await written
+    if (size !== null) this.#count(b, size, tier)
     const { shard, last } = b
     source.release?.(b)
     await source.commit(shard, last, c)
   }
 
-  #count(b: Batch, size: number): void {
+  #count(b: Batch, size: number, tier: Tier): void {
     this.#counts.events += b.count
     this.#counts.bytes += size
-    this.#counts[b.raw ? 'raw' : 'decoded']++
+    this.#counts[tier] += b.made?.batches ?? 1
   }
 
   #gap(gap: Gap): void {

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 import type { Call, Credential, Logger, Port, Program, RunStatus } from '@fnaa/core/plugin'
-import type { Batch, Gap, Position } from '@fnaa/protocol'
+import type { Batch, Gap, Position, Tier } from '@fnaa/protocol'
 import { describe, Lane } from './lane.js'
 import type { Ports } from './ports.js'
 import { placeKey, Reading } from './reading.js'
@@ -12,7 +12,7 @@ const AGAIN_MS = 1000
 /** What the run around it is told. */
 export interface Report {
   readonly log: Logger
-  delivered(b: Batch, bytes: number): void
+  delivered(b: Batch, bytes: number, tier: Tier): void
   gap(g: Gap): void
   changed(): void
 }
@@ -149,7 +149,7 @@ export class FanOut {
       },
       opened: lane => this.#read([lane], lane.place),
       failed: lane => this.#leave(lane),
-      delivered: (b, bytes) => this.#report.delivered(b, bytes),
+      delivered: (b, bytes, tier) => this.#report.delivered(b, bytes, tier),
       changed: () => this.#report.changed(),
     })
   }

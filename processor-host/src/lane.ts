@@ -7,8 +7,9 @@ import {
   type Sink,
   type SinkStatus,
 } from '@fnaa/core/plugin'
-import type { Batch, Position } from '@fnaa/protocol'
+import type { Batch, Position, Tier } from '@fnaa/protocol'
 import { sizeOf } from './size.js'
+import { tierOf } from './tier.js'
 
 /** What may be under way to one sink: enough to hide a round trip, little enough to bound memory. */
 const IN_FLIGHT = { batches: 100, bytes: 8 << 20 } as const
@@ -25,7 +26,7 @@ export interface Around {
   /** It takes nothing more until it is opened again. */
   failed(lane: Lane): void
   /** So much is durable at this sink. */
-  delivered(b: Batch, bytes: number): void
+  delivered(b: Batch, bytes: number, tier: Tier): void
   changed(): void
 }
 
@@ -87,12 +88,15 @@ export class Lane {
     this.#flying.bytes += bytes
     const flying = this.#flying
     const written = this.#sink.sink.write(b, {}, { signal: life.signal })
+    let tier: Tier = 'raw'
     this.#after(
-      written.then(() => undefined),
+      written.then(w => {
+        tier = tierOf(b, [w])
+      }),
       behind,
       () => {
         this.#failures = 0
-        this.#around.delivered(b, bytes)
+        this.#around.delivered(b, bytes, tier)
         done()
       },
     ).finally(() => {

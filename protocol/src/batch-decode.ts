@@ -1,7 +1,7 @@
 import { isUtf8 } from 'node:buffer'
 import { MAX_TIMESTAMP } from './batch-encode.js'
 import { AT, type BatchHeader, LOG_APPEND_TIME, readBatchHeader } from './batch-header.js'
-import { asBuffer, codecOf } from './codecs.js'
+import { asBuffer, codecOf, isCodecUnavailable } from './codecs.js'
 import { crc32c } from './crc.js'
 import { fnapError } from './errors.js'
 import type { FlowEvent } from './events.js'
@@ -40,6 +40,25 @@ const bad = (sentence: string) => fnapError('BADEVENT', sentence)
 export function checkBatch(bytes: Uint8Array, limits: BatchLimits = {}): CheckedBatch {
   const header = checkHeader(bytes, limits)
   return checkRecords(header, expandRecords(bytes, header, limits.expanded ?? LIMITS.expanded), limits)
+}
+
+/**
+ * The same as {@link checkBatch} for who passes batches on: one whose codec is not here can be passed on all the same, and is
+ * checked as far as its header goes; its time stamps are then those of the header.
+ * @throws FnapError BADEVENT, TOOLONG
+ */
+export function checkPassing(bytes: Uint8Array, limits: BatchLimits = {}): CheckedBatch {
+  try {
+    return checkBatch(bytes, limits)
+  } catch (e) {
+    if (!isCodecUnavailable(e)) throw e
+    const header = checkHeader(bytes, limits)
+    const { baseTimestamp, maxTimestamp } = header
+    if (baseTimestamp < -1 || maxTimestamp < -1 || Math.max(baseTimestamp, maxTimestamp) > MAX_TIMESTAMP)
+      throw bad('a time stamp is out of range')
+    const oldest = Math.min(baseTimestamp, maxTimestamp)
+    return { ...header, oldest, newest: maxTimestamp, expanded: header.length - AT.records }
+  }
 }
 
 /** A batch that was looked through, and its events, which need not be expanded again. */

@@ -21,7 +21,8 @@ export const AT = Object.freeze({
   records: 61,
 })
 
-const CODECS: readonly Codec[] = ['none', 'gzip', 'snappy', 'lz4', 'zstd']
+/** All that there are, in the order of their numbers. */
+export const CODECS: readonly Codec[] = ['none', 'gzip', 'snappy', 'lz4', 'zstd']
 const CODEC_BITS = 0x07
 export const LOG_APPEND_TIME = 0x08
 export const TRANSACTIONAL = 0x10

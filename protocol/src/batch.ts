@@ -13,13 +13,19 @@ const DEFAULT_LIMIT = { bytes: LIMITS.expanded }
  * @param b.last the cursor to commit once the batch is durable
  * @throws FnapError BADEVENT when the header cannot be read
  */
-export function batchOf(b: { readonly shard: string; readonly last: string; readonly bytes: Uint8Array }): Batch {
+export function batchOf(b: {
+  readonly shard: string
+  readonly last: string
+  readonly bytes: Uint8Array
+  readonly made?: Batch['made']
+}): Batch {
   const header = readBatchHeader(b.bytes)
   return {
     shard: b.shard,
     last: b.last,
     count: header.count,
     newest: header.maxTimestamp,
+    ...(b.made && { made: b.made }),
     raw: { format: 'kafka-v2', codec: header.codec, bytes: b.bytes },
     events: limit => decodeBatch(b.bytes, limit),
   }

@@ -15,7 +15,7 @@ export const event: fc.Arbitrary<FlowEvent> = fc.record({
   ),
 })
 export const events = fc.array(event, { minLength: 1, maxLength: 12 })
-export const codec = fc.constantFrom('none' as const, 'gzip' as const)
+export const codec = fc.constantFrom('none' as const, 'gzip' as const, 'snappy' as const, 'lz4' as const)
 const hex = (b: Uint8Array | null) => (b === null ? null : Buffer.from(b).toString('hex'))
 export const show = (list: Iterable<FlowEvent>) =>
   JSON.stringify([...list].map(e => [hex(e.key), hex(e.value), e.headers.map(([k, v]) => [k, hex(v)]), e.timestamp]))

@@ -1,59 +1,25 @@
-import { gunzip, gunzipSync, gzipSync } from 'node:zlib'
+import { type CodecImpl, notHere } from './codec.js'
+import { lz4 } from './codec-lz4.js'
+import { snappy } from './codec-snappy.js'
+import { gzip, none, zstd } from './codec-zlib.js'
 import { fnapError, isFnapError } from './errors.js'
 import type { Codec } from './events.js'
 
-/** Compresses and expands the records of a batch. */
-export interface CodecImpl {
-  compress(bytes: Uint8Array): Buffer
-  /** Never gives more than `limit` bytes: throws instead, before it has made them. */
-  expand(bytes: Uint8Array, limit: number): Buffer
-  /** The same on another thread, where there is such a way. */
-  expandApart?(bytes: Uint8Array, limit: number): Promise<Buffer>
-}
-
-const tooMuch = () => fnapError('BADEVENT', 'the records of a batch expand to too many bytes')
-
-const notGzip = (error: unknown) =>
-  (error as NodeJS.ErrnoException).code === 'ERR_BUFFER_TOO_LARGE'
-    ? tooMuch()
-    : fnapError('BADEVENT', 'the records of a batch are not gzip', error)
-
-const none: CodecImpl = {
-  compress: bytes => asBuffer(bytes),
-  expand(bytes, limit) {
-    if (bytes.length > limit) throw tooMuch()
-    return asBuffer(bytes)
-  },
-}
-
-const gzip: CodecImpl = {
-  compress: bytes => gzipSync(bytes),
-  expand(bytes, limit) {
-    try {
-      return gunzipSync(bytes, { maxOutputLength: Math.max(1, limit) })
-    } catch (error) {
-      throw notGzip(error)
-    }
-  },
-  expandApart: (bytes, limit) =>
-    new Promise((resolve, reject) => {
-      const options = { maxOutputLength: Math.max(1, limit) }
-      gunzip(bytes, options, (error, expanded) => (error ? reject(notGzip(error)) : resolve(expanded)))
-    }),
-}
+export { asBuffer, type CodecImpl } from './codec.js'
 
 /**
- * The codecs that this process has: none and gzip of Node's own; snappy, lz4 and zstd are added by whoever brings them
- * (`codecs.set('lz4', …)`).
+ * The codecs that this process has: none, gzip, and zstd where this Node has it; snappy and lz4 by packages that are loaded when
+ * they are first used. Others may be added.
  */
 export const codecs: Map<Codec, CodecImpl> = new Map([
   ['none', none],
   ['gzip', gzip],
+  ['snappy', snappy],
+  ['lz4', lz4],
+  ...(zstd ? [['zstd', zstd] as const] : []),
 ])
 
-/** The same bytes as a Buffer, without copying. */
-export const asBuffer = (bytes: Uint8Array): Buffer =>
-  Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+const WHY: Partial<Record<Codec, string>> = { zstd: 'it needs Node.js 22.15 or later' }
 
 /**
  * A codec that is there.
@@ -61,8 +27,10 @@ export const asBuffer = (bytes: Uint8Array): Buffer =>
  */
 export function codecOf(codec: Codec): CodecImpl {
   const found = codecs.get(codec)
-  if (!found) throw fnapError('NOTSUPPORTED', `the codec ${codec} is not available here`, { codecUnavailable: codec })
-  return found
+  if (found) return found
+  const why = WHY[codec]
+  if (why) throw notHere(codec, why)
+  throw fnapError('NOTSUPPORTED', `the codec ${codec} is not available here`, { codecUnavailable: codec })
 }
 
 /** Did this fail because nobody registered the codec? Then the batch may still be passed on as it is. */

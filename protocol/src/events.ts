@@ -9,6 +9,12 @@ export interface FlowEvent {
   readonly timestamp: number
 }
 
+/**
+ * What it took to pass a batch on: `raw`, its records as they came; `rebatched`, with others as one, records copied unread;
+ * `decoded`, event by event.
+ */
+export type Tier = 'raw' | 'rebatched' | 'decoded'
+
 /** Events that travel together. Order holds inside one shard. */
 export interface Batch {
   readonly shard: string
@@ -18,6 +24,8 @@ export interface Batch {
   readonly count: number
   /** The newest time stamp in it, milliseconds since 1970. */
   readonly newest: number
+  /** What it took the source to make it, and of how many of its broker's batches; absent: it is one of them, as it came. */
+  readonly made?: { readonly tier: Tier; readonly batches: number }
   /** The bytes as they came, for who passes them on without looking inside. */
   readonly raw?: { readonly format: 'kafka-v2'; readonly codec: Codec; readonly bytes: Uint8Array }
   /** Decodes lazily. Throws FnapError BADEVENT when the expanded records pass `limit.bytes` (decompression bombs). */

@@ -4,6 +4,7 @@ export * from './batch-encode.js'
 export {
   AT as BATCH_AT,
   type BatchHeader,
+  CODECS,
   CONTROL,
   LOG_APPEND_TIME,
   readBatchHeader,

@@ -2,6 +2,7 @@ import { execFile } from 'node:child_process'
 import { copyFile, mkdir, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { flattenPlugins } from '@fnaa/core'
+import { codecs } from '@fnaa/protocol'
 import t from 'tap'
 import { folder, single, type Teardown } from './support/agents.js'
 import { FNAAD, PLAIN } from './support/process.js'
@@ -305,7 +306,7 @@ t.test('what is advertised comes from manifests', async t => {
     'brokers=embedded,fnap',
     'processors=bridge,distributor',
     'formats=text,json,batch',
-    'codecs=none,gzip',
+    `codecs=${[...codecs.keys()].join()}`,
     /^limits=/,
     '220 OK',
   ])

@@ -1,4 +1,4 @@
-import { ANNOUNCED_LIMITS, formatCapabilities } from '@fnaa/protocol'
+import { ANNOUNCED_LIMITS, codecs, formatCapabilities } from '@fnaa/protocol'
 import { offered } from '../server/mechanisms.js'
 import type { Handler } from './command.js'
 
@@ -14,7 +14,7 @@ export const capabilities: Handler = {
       brokers: kernel.brokers.advertised,
       processors: kernel.processors.types.map(t => t.type),
       formats: ['text', 'json', 'batch'],
-      codecs: ['none', 'gzip'],
+      codecs: [...codecs.keys()],
       limits: ANNOUNCED_LIMITS,
     })
     session.peer.capabilities = lines.map(l => `${l}\r\n`).join('')

@@ -1,4 +1,4 @@
-import type { Batch, From, Gap, Position } from '@fnaa/protocol'
+import type { Batch, From, Gap, Position, Tier } from '@fnaa/protocol'
 import type { Call, Dial, Json, Logger, Service } from './common.js'
 
 export interface BrokerSupports {
@@ -124,9 +124,9 @@ export interface Sink {
   /**
    * Resolves when durable; the batch's bytes are looked at no more then, for their memory may be used again. Calls are taken in the order in which they are made; several may be under way.
    * A batch that is spread over shards, or is too long to be kept as one, answers with the cursor of the last part; all
-   * parts become durable together, or none.
+   * parts become durable together, or none. `tier` is what it took the sink; absent: raw.
    */
-  write(b: Batch, opt: { exactly?: Exactly }, c: Call): Promise<{ readonly cursor: string }>
+  write(b: Batch, opt: { exactly?: Exactly }, c: Call): Promise<{ readonly cursor: string; readonly tier?: Tier }>
   /** Positions kept beside the data, null where there are none. */
   restore(reader: string, c: Call): Promise<Position | null>
   close(): Promise<void>

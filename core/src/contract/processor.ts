@@ -80,7 +80,7 @@ export interface RunStatus {
   readonly positions?: Readonly<Record<string, Position>>
   /** Sinks with cursors of their own, by name. */
   readonly sinks?: Readonly<Record<string, SinkStatus>>
-  /** Counters and lag: `events`, `bytes`, `behind`, `behindMs`, `gaps`, `raw`, `rebatched`, `decoded`. */
+  /** Counters and lag: `events`, `bytes`, `behind`, `behindMs`, `gaps`; batches by tier: `raw`, `rebatched`, `decoded`. */
   readonly rates?: Readonly<Record<string, number>>
   /** Epoch of the source's queue. */
   readonly sourceEpoch?: string

@@ -1,5 +1,5 @@
 import { setImmediate as breath } from 'node:timers/promises'
-import { type Batch, eventToLine, fnapError, type Gap, LIMITS } from '@fnaa/protocol'
+import { type Batch, codecOf, eventToLine, fnapError, type Gap, LIMITS } from '@fnaa/protocol'
 import type { Context } from '../commands/command.js'
 import type { ReadOptions } from '../commands/read-flow.js'
 import type { Source, Wire } from '../contract/broker.js'
@@ -11,6 +11,8 @@ import { cursorOf, fromOf, type Target } from './target.js'
 
 /** Lines that are made and sent in one go. */
 const AT_ONCE = 500
+/** Milliseconds that READ waits for the first batch before it says that it begins. */
+const FIRST_MS = 1000
 
 interface Reading {
   readonly wire: Wire
@@ -23,10 +25,24 @@ interface Reading {
 /** READ as text: one CloudEvent a line. */
 export async function readLines(cx: Context, t: Target, o: ReadOptions): Promise<Result> {
   const reading = await open(cx, t, o)
+  const stop = new AbortController()
+  const signal = AbortSignal.any([cx.session.gone.signal, stop.signal])
+  const pieces = reading.source.read({ signal })[Symbol.asyncIterator]()
+  const close = async () => {
+    stop.abort()
+    await reading.source.close().catch(() => undefined)
+    await reading.wire.close().catch(() => undefined)
+  }
+  const first = pieces.next()
+  first.catch(() => undefined)
+  try {
+    if (reading.until > 0) await readable(cx, first)
+  } catch (e) {
+    await close()
+    throw e
+  }
   return {
     stream: async session => {
-      const stop = new AbortController()
-      const signal = AbortSignal.any([session.gone.signal, stop.signal])
       const cursor = cursorOf(t, o.from)
       const last = new Map<string, string>()
       const untrack = cx.kernel.provider.track({
@@ -40,7 +56,7 @@ export async function readLines(cx: Context, t: Target, o: ReadOptions): Promise
         session.send('220 DATA\r\n')
         if (o.follow) void session.interrupted().then(() => stop.abort())
         const most = Math.min(o.max ?? Number.POSITIVE_INFINITY, o.follow ? Number.POSITIVE_INFINITY : reading.until)
-        await copy(cx, t, reading, most, signal, last)
+        await copy(cx, t, { first, pieces }, most, signal, last)
         if (session.gone.signal.aborted) return
         // Before the end is sent: what goes out next is what the client's next line acknowledges.
         if (cursor !== null && last.size > 0) {
@@ -56,9 +72,7 @@ export async function readLines(cx: Context, t: Target, o: ReadOptions): Promise
         session.destroy()
       } finally {
         untrack()
-        stop.abort()
-        await reading.source.close().catch(() => undefined)
-        await reading.wire.close().catch(() => undefined)
+        await close()
       }
     },
   }
@@ -82,10 +96,28 @@ async function open(cx: Context, t: Target, o: ReadOptions): Promise<Reading> {
   }
 }
 
+/**
+ * The outcome is decided before `220 DATA`: where the codec of what comes first is not here, that is said. Nobody waits for
+ * long: what stands there may be for nobody, such as marks of transactions.
+ */
+async function readable(cx: Context, first: Promise<IteratorResult<Batch | Gap>>): Promise<void> {
+  const waited = new AbortController()
+  const timer = cx.kernel.clock.timer(FIRST_MS, waited.signal)
+  const piece = await Promise.race([first, timer]).finally(() => waited.abort())
+  if (!piece || piece.done || isGap(piece.value)) return
+  const { raw } = piece.value
+  if (raw) codecOf(raw.codec)
+}
+
+interface Pieces {
+  readonly first: Promise<IteratorResult<Batch | Gap>>
+  readonly pieces: AsyncIterator<Batch | Gap>
+}
+
 async function copy(
   cx: Context,
   t: Target,
-  r: Reading,
+  { first, pieces }: Pieces,
   most: number,
   signal: AbortSignal,
   last: Map<string, string>,
@@ -94,7 +126,8 @@ async function copy(
   const rate = new Rate(cx.kernel.clock, () => t.limits)
   let left = most
   if (left <= 0) return
-  for await (const piece of r.source.read({ signal })) {
+  for (let next = await first; !next.done; next = await pieces.next()) {
+    const piece = next.value
     if (isGap(piece)) continue
     const cursor = cursorsOf(piece)
     let lines: string[] = []

@@ -1,15 +1,13 @@
 import { type BrokerSupports, FnaError, type QueueSpec } from '@fnaa/core/plugin'
 import {
-  BATCH_AT,
   type Batch,
-  checkBatch,
+  checkPassing,
   clampTimestamps,
   crc32c,
   decodeBatch,
   encodeBatch,
   encodeBatches,
   type FlowEvent,
-  isCodecUnavailable,
   isFnapError,
   LIMITS,
   MOST_BATCH,
@@ -54,18 +52,10 @@ function clamp(bytes: Uint8Array, spec: QueueSpec, now: number): Uint8Array {
 }
 
 function inspect(bytes: Uint8Array, event: number): { oldest: number; newest: number } {
-  try {
-    return checkBatch(bytes, { bytes: LIMITS.expanded, event, events: Number.POSITIVE_INFINITY })
-  } catch (e) {
-    if (!isCodecUnavailable(e)) throw e
-    // A codec that is not here: nobody can look inside, but the frame can still be checked and the batch passed on.
-    const h = readBatchHeader(bytes)
-    const whole = h.length === bytes.length && h.crc === crc32c(bytes.subarray(BATCH_AT.attributes))
-    if (!whole || h.control || h.transactional || h.count < 1 || h.lastOffsetDelta !== h.count - 1)
-      throw new FnaError('FNA_ERR_CORRUPT', 'the header of a batch does not fit its bytes')
-    if (bytes.length > event * h.count) throw new FnaError('FNA_ERR_TOO_LARGE', `an event passes ${event} bytes`)
-    return { oldest: Math.min(h.baseTimestamp, h.maxTimestamp), newest: h.maxTimestamp }
-  }
+  const found = checkPassing(bytes, { bytes: LIMITS.expanded, event, events: Number.POSITIVE_INFINITY })
+  // Of one whose codec is not here nobody has seen the events.
+  if (bytes.length > event * found.count) throw new FnaError('FNA_ERR_TOO_LARGE', `an event passes ${event} bytes`)
+  return found
 }
 
 /**

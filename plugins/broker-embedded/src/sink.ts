@@ -40,7 +40,8 @@ export function openSink(broker: EmbeddedBroker, name: string, who: { writer: st
       const grows = parcels.reduce((sum, p) => sum + p.bytes.length, 0)
       const appended = await disk.commit(work, { grows, signal: c.signal, done })
       // Where one write went to several shards, the last of them speaks for it.
-      return { cursor: String(appended.at(-1)!.state.end) }
+      const asItCame = parcels.length === 1 && parcels[0]!.bytes === batch.raw?.bytes
+      return { cursor: String(appended.at(-1)!.state.end), tier: asItCame ? 'raw' : 'decoded' }
     },
     async restore() {
       return null

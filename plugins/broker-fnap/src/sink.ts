@@ -1,6 +1,6 @@
 import type { FnapConnection, FrameStream } from '@fnaa/client'
 import { type Call, FnaError, type Sink } from '@fnaa/core/plugin'
-import { type Batch, encodeBatch, formatCommand, LIMITS, type Position } from '@fnaa/protocol'
+import { type Batch, encodeBatch, formatCommand, LIMITS, type Position, type Tier } from '@fnaa/protocol'
 import { login, type Where } from './login.js'
 
 interface Waiting {
@@ -36,10 +36,11 @@ export class FnapSink implements Sink {
     }
   }
 
-  write(b: Batch, _opt: object, c: Call): Promise<{ cursor: string }> {
+  async write(b: Batch, _opt: object, c: Call): Promise<{ cursor: string; tier: Tier }> {
     const sent = this.#tail.then(() => this.#send(b, c))
     this.#tail = sent.catch(() => undefined)
-    return sent.then(done => done.acknowledged)
+    const { acknowledged, tier } = await sent
+    return { ...(await acknowledged), tier }
   }
 
   async restore(): Promise<Position | null> {
@@ -52,11 +53,9 @@ export class FnapSink implements Sink {
     this.#connection.destroy()
   }
 
-  async #send(b: Batch, c: Call): Promise<{ acknowledged: Promise<{ cursor: string }> }> {
-    const bytes: Uint8Array =
-      b.raw?.codec === 'none' || b.raw?.codec === 'gzip'
-        ? b.raw.bytes
-        : encodeBatch(b.events({ bytes: LIMITS.expanded }))
+  async #send(b: Batch, c: Call): Promise<{ acknowledged: Promise<{ cursor: string }>; tier: Tier }> {
+    const asItCame = b.raw?.codec === 'none' || b.raw?.codec === 'gzip'
+    const bytes: Uint8Array = asItCame ? b.raw!.bytes : encodeBatch(b.events({ bytes: LIMITS.expanded }))
     while (this.#credit <= 0 && !this.#failure && !c.signal.aborted) {
       await new Promise<void>(resolve => {
         this.#more.push(resolve)
@@ -69,7 +68,7 @@ export class FnapSink implements Sink {
     const acknowledged = new Promise<{ cursor: string }>((resolve, reject) => this.#waiting.push({ resolve, reject }))
     acknowledged.catch(() => undefined)
     await this.#stream.send({ type: 'D', shard: b.shard, cursor: b.last, batch: bytes })
-    return { acknowledged }
+    return { acknowledged, tier: asItCame ? 'raw' : 'decoded' }
   }
 
   async #listen(): Promise<void> {

@@ -4,7 +4,8 @@ import { FnaError } from '@fnaa/core/plugin'
 import {
   type Batch,
   batchOf,
-  checkBatch,
+  CODECS,
+  checkPassing,
   type Frame,
   type From,
   formatCommand,
@@ -31,7 +32,7 @@ export async function openSource(where: Where, opt: { epoch: number; from: From 
     const line = formatCommand(
       'READ FLOW',
       { flow: where.endpoint.queue },
-      { follow: true, format: 'batch', codecs: ['none', 'gzip'], epoch: Math.max(1, opt.epoch), ...from },
+      { follow: true, format: 'batch', codecs: CODECS, epoch: Math.max(1, opt.epoch), ...from },
     )
     const stream = await connection.stream(line, { idleMs: IDLE_MS, signal: c.signal })
     if (position) await stream.send({ type: 'P', position })
@@ -81,7 +82,7 @@ class FnapSource implements Source {
         else if (frame.type === 'G') yield frame.gap
         else if (frame.type === 'D') {
           // What a stranger sends is checked before anyone passes it on.
-          if (this.#foreign) checkBatch(frame.batch)
+          if (this.#foreign) checkPassing(frame.batch)
           const batch = batchOf({ shard: frame.shard, last: frame.cursor, bytes: frame.batch })
           this.#since += batch.count
           yield batch

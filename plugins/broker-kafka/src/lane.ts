@@ -12,7 +12,7 @@ import {
   produce,
   stamped,
 } from '@fnaa/kafka-wire'
-import { readBatchHeader } from '@fnaa/protocol'
+import { readBatchHeader, type Tier } from '@fnaa/protocol'
 import { isReplaced, type LiveWriter } from './producer.js'
 import type { Topic } from './topic.js'
 
@@ -21,12 +21,20 @@ const IN_FLIGHT = 5
 const REQUEST_MS = 10_000
 /** Milliseconds that a batch is tried for. */
 const PATIENCE_MS = 30_000
+/** Milliseconds that a broker surely remembers a producer; it takes away what retention has emptied. */
+const KNOWN_MS = 10_000
 /** DUPLICATE_SEQUENCE_NUMBER */
 const DUPLICATE = 46
 const PAUSE_MS = [20, 50, 100, 250, 500, 1000] as const
 
+/** Where a batch stands now. */
+export interface Placed {
+  /** The offset behind it. */
+  readonly cursor: string
+  readonly tier: Tier
+}
 interface Written {
-  readonly resolve: (cursor: string) => void
+  readonly resolve: (w: Placed) => void
   readonly reject: (e: unknown) => void
   /** Events of it. */
   readonly count: number
@@ -38,7 +46,11 @@ interface Item {
   readonly writes: readonly Written[]
   /** -1: has never been sent. */
   sequence: number
+  /** One of the pieces of a batch that was too long; the last of them has its writes. */
+  readonly piece?: true
 }
+/** A batch in pieces that its topic takes. @throws FNA_ERR_TOO_LARGE where one of its events is too long by itself */
+export type Cut = (bytes: Uint8Array, c: Call) => Promise<Uint8Array[]>
 
 interface Trouble {
   readonly error: unknown
@@ -51,6 +63,7 @@ export class Lane {
   readonly #at: Topic
   readonly #partition: number
   readonly #writer: LiveWriter
+  readonly #cut: Cut
   readonly #signal: AbortSignal
   #waiting: Item[] = []
   /** Sent and not acknowledged, in order; those that have failed already are among them. */
@@ -63,17 +76,20 @@ export class Lane {
   #trouble: Trouble | null = null
   #failure: unknown
   #failures = 0
+  /** When the broker last took something of this producer's. */
+  #acknowledged = Number.NEGATIVE_INFINITY
   #wake: (() => void) | null = null
 
-  constructor(at: Topic, partition: number, writer: LiveWriter, signal: AbortSignal) {
+  constructor(at: Topic, partition: number, writer: LiveWriter, cut: Cut, signal: AbortSignal) {
     this.#at = at
     this.#partition = partition
     this.#writer = writer
+    this.#cut = cut
     this.#signal = signal
   }
 
-  /** Resolves with the offset behind the batch when all in-sync replicas have it. */
-  write(bytes: Uint8Array): Promise<string> {
+  /** Resolves when all in-sync replicas have it. */
+  write(bytes: Uint8Array): Promise<Placed> {
     if (this.#failure !== undefined) return Promise.reject(this.#failure)
     return new Promise((resolve, reject) => {
       const { count } = readBatchHeader(bytes)
@@ -107,7 +123,7 @@ export class Lane {
         this.#trouble !== null ||
         this.#generation !== this.#writer.generation ||
         this.#waiting.length === 0 ||
-        this.#flying >= IN_FLIGHT
+        this.#flying >= this.#most()
       ) {
         await new Promise<void>(resolve => {
           this.#wake = resolve
@@ -121,6 +137,15 @@ export class Lane {
       }
     }
     this.#running = false
+  }
+
+  /**
+   * A broker that knows nothing of a producer takes any sequence number from it (KIP-360): were its first batch refused, one
+   * behind it could be taken. Until it has taken something, and after a long pause, in which it may have forgotten, it gets
+   * one alone.
+   */
+  #most(): number {
+    return performance.now() - this.#acknowledged < KNOWN_MS ? IN_FLIGHT : 1
   }
 
   #stir(): void {
@@ -161,11 +186,17 @@ export class Lane {
       return
     }
     this.#failures = 0
+    this.#acknowledged = performance.now()
     this.#sent.splice(this.#sent.indexOf(item), 1)
+    if (item.piece) {
+      for (const w of item.writes) w.resolve({ cursor: String(part.baseOffset + item.count), tier: 'decoded' })
+      return
+    }
+    const tier = item.writes.length > 1 ? 'rebatched' : 'raw'
     let end = part.baseOffset
     for (const w of item.writes) {
       end += w.count
-      w.resolve(String(end))
+      w.resolve({ cursor: String(end), tier })
     }
   }
 
@@ -197,7 +228,7 @@ export class Lane {
     this.#sent = []
     if (isReplaced(error)) return this.#renew()
     const again = passes(error) || kafkaCode(error) === 'OUT_OF_ORDER_SEQUENCE_NUMBER'
-    if (!again && item !== undefined && item === this.#waiting[0]) return this.#refuse(error)
+    if (!again && item !== undefined && item === this.#waiting[0]) return this.#refused(error)
     const late = performance.now() - (this.#waiting[0]?.since ?? 0) > PATIENCE_MS
     if (!again || late || this.#signal.aborted) return this.fail(error)
     this.#at.cluster.forget(this.#at.topic)
@@ -218,16 +249,35 @@ export class Lane {
     this.#sent = []
     for (const item of this.#waiting) item.sequence = -1
     this.#sequence = 0
+    this.#acknowledged = Number.NEGATIVE_INFINITY
     this.#generation = this.#writer.generation
   }
 
-  /** The broker will never take the first: nothing of what stands behind it has been taken either, and gets new numbers. */
-  #refuse(error: unknown): void {
+  /**
+   * The broker will never take the first: nothing of what stands behind it has been taken either, and gets new numbers. Where it
+   * is too long its pieces take its place, so that what comes after it stays behind them.
+   */
+  async #refused(error: unknown): Promise<void> {
     const refused = this.#waiting.shift()!
     this.#sequence = refused.sequence
     for (const i of this.#waiting) i.sequence = -1
-    for (const w of refused.writes) w.reject(error)
+    try {
+      if (!TOO_LONG.has(kafkaCode(error) ?? '')) throw error
+      const pieces = await this.#cut(refused.bytes, { signal: this.#signal })
+      if (pieces.length < 2) throw error
+      const { since } = refused
+      this.#waiting.unshift(
+        ...pieces.map((bytes, i): Item => {
+          const writes = i === pieces.length - 1 ? refused.writes : []
+          return { bytes, count: readBatchHeader(bytes).count, since, writes, sequence: -1, piece: true }
+        }),
+      )
+    } catch (e) {
+      for (const w of refused.writes) w.reject(e)
+    }
   }
 }
 
-const isSmall = (i: Item): boolean => i.sequence < 0 && i.bytes.length < MERGE.below && mergeable(i.bytes)
+const TOO_LONG: ReadonlySet<string> = new Set(['MESSAGE_TOO_LARGE', 'RECORD_LIST_TOO_LARGE'])
+
+const isSmall = (i: Item): boolean => i.sequence < 0 && !i.piece && i.bytes.length < MERGE.below && mergeable(i.bytes)

@@ -1,6 +1,6 @@
 import { FnaError } from '@fnaa/core/plugin'
 import { MERGE, mergeable, mergeBatches } from '@fnaa/kafka-wire'
-import { isFnapError, mayBeMarker } from '@fnaa/protocol'
+import { type Batch, isFnapError, mayBeMarker } from '@fnaa/protocol'
 
 /** What a reader is given as one batch, and the offset behind it. */
 export interface Piece {
@@ -8,6 +8,7 @@ export interface Piece {
   readonly behind: number
   /** It lies in memory of its own, not in the broker's answer. */
   readonly own: boolean
+  readonly made?: Batch['made']
 }
 
 /**
@@ -19,13 +20,16 @@ export class Pieces {
   #group: Uint8Array[] = []
   #size = 0
   #behind = 0
+  #decoded = false
 
-  add(bytes: Uint8Array, behind: number): void {
+  /** @param decoded it had to be taken apart, and is not what the broker holds */
+  add(bytes: Uint8Array, behind: number, decoded = false): void {
     const small = bytes.length < MERGE.below && mergeable(bytes) && !mayBeMarker(bytes)
     if (!small || this.#size + bytes.length > MERGE.upTo) this.#flush()
     this.#group.push(bytes)
     this.#size += bytes.length
     this.#behind = behind
+    this.#decoded ||= decoded
     if (!small) this.#flush()
   }
 
@@ -37,9 +41,13 @@ export class Pieces {
 
   #flush(): void {
     if (this.#group.length === 0) return
-    const one = this.#group.length === 1
-    this.#done.push({ bytes: one ? this.#group[0]! : merged(this.#group), behind: this.#behind, own: !one })
+    const batches = this.#group.length
+    const bytes = batches === 1 ? this.#group[0]! : merged(this.#group)
+    const tier = this.#decoded ? 'decoded' : batches === 1 ? 'raw' : 'rebatched'
+    const made = tier === 'raw' ? {} : { made: { tier, batches } as const }
+    this.#done.push({ bytes, behind: this.#behind, own: batches > 1, ...made })
     this.#group = []
+    this.#decoded = false
     this.#size = 0
   }
 }

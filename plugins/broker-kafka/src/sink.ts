@@ -1,5 +1,5 @@
 import { type Call, type Exactly, FnaError, type Sink } from '@fnaa/core/plugin'
-import { describeTopicConfigs, expectOk, kafkaCode, MAY, metadata, recode } from '@fnaa/kafka-wire'
+import { describeTopicConfigs, expectOk, MAY, metadata, recode } from '@fnaa/kafka-wire'
 import {
   BATCH_AT,
   type Batch,
@@ -11,6 +11,7 @@ import {
   LOG_APPEND_TIME,
   type Position,
   readBatchHeader,
+  type Tier,
 } from '@fnaa/protocol'
 import { Group } from './fence.js'
 import { Lane } from './lane.js'
@@ -75,22 +76,23 @@ class KafkaSink implements Sink {
     this.#writer = writer
   }
 
-  async write(b: Batch, opt: { exactly?: Exactly }, c: Call): Promise<{ cursor: string }> {
+  async write(b: Batch, opt: { exactly?: Exactly }, c: Call): Promise<{ cursor: string; tier: Tier }> {
     if (c.signal.aborted || this.#closed.signal.aborted)
       throw new FnaError('FNA_ERR_CLOSED', 'the write was called off')
     // Known from the opening on: no wait, so that writes begin in the order in which they are called.
     const { partitions } = await this.#at.cluster.topic(this.#at.topic, c)
     const parts = [...shardOf(b, ready(b), partitions.length)]
+    const tier = parts[0]?.[1] === b.raw?.bytes ? 'raw' : 'decoded'
     if (opt.exactly) {
       const transactions = await this.#transactions(opt.exactly.reader, c)
-      return { cursor: await transactions.write({ parts, epoch: opt.exactly.epoch, shard: b.shard, last: b.last }) }
+      const { epoch } = opt.exactly
+      return { cursor: await transactions.write({ parts, epoch, shard: b.shard, last: b.last }), tier }
     }
-    try {
-      const cursors = await Promise.all(parts.map(([partition, bytes]) => this.#lane(partition).write(bytes)))
-      return { cursor: cursors.at(-1)! }
-    } catch (e) {
-      if (kafkaCode(e) !== 'MESSAGE_TOO_LARGE' && kafkaCode(e) !== 'RECORD_LIST_TOO_LARGE') throw e
-      return this.#writeInPieces(parts, c)
+    const placed = await Promise.all(parts.map(([partition, bytes]) => this.#lane(partition).write(bytes)))
+    const all = placed.map(p => p.tier)
+    return {
+      cursor: placed.at(-1)!.cursor,
+      tier: tier === 'decoded' || all.includes('decoded') ? 'decoded' : all.includes('rebatched') ? 'rebatched' : 'raw',
     }
   }
 
@@ -132,20 +134,11 @@ class KafkaSink implements Sink {
     let lane = this.#lanes.get(partition)
     if (!lane) {
       const signal = AbortSignal.any([this.#closed.signal, this.#at.cluster.signal])
-      lane = new Lane(this.#at, partition, this.#writer, signal)
+      const cut = async (bytes: Uint8Array, c: Call) => inPieces(bytes, await this.#limit(c))
+      lane = new Lane(this.#at, partition, this.#writer, cut, signal)
       this.#lanes.set(partition, lane)
     }
     return lane
-  }
-
-  /** A batch over the topic's limit, as several, if every event of it fits by itself; else nothing of it. */
-  async #writeInPieces(parts: readonly (readonly [number, Uint8Array])[], c: Call): Promise<{ cursor: string }> {
-    const most = await this.#limit(c)
-    const pieces = parts.map(([partition, bytes]) => [partition, inPieces(bytes, most)] as const)
-    let cursor = ''
-    for (const [partition, batches] of pieces)
-      for (const bytes of batches) cursor = await this.#lane(partition).write(bytes)
-    return { cursor }
   }
 
   async #limit(c: Call): Promise<number> {

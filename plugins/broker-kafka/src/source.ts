@@ -58,6 +58,12 @@ interface Answer {
   left: number
 }
 
+interface Wanted {
+  readonly bytes: Uint8Array
+  readonly behind: number
+  readonly decoded: boolean
+}
+
 class KafkaSource implements Source {
   readonly #at: Topic
   readonly #closed = new AbortController()
@@ -174,9 +180,9 @@ class KafkaSource implements Source {
     const shard = String(part.partition)
     const from = this.#next.get(part.partition) ?? 0
     const pieces = new Pieces()
-    for (const { bytes, behind } of this.#wanted(part, part.records)) pieces.add(bytes, behind)
-    for (const [i, { bytes, behind, own }] of pieces.end().entries()) {
-      const batch = batchOf({ shard, last: String(behind), bytes })
+    for (const { bytes, behind, decoded } of this.#wanted(part, part.records)) pieces.add(bytes, behind, decoded)
+    for (const [i, { behind, own, ...piece }] of pieces.end().entries()) {
+      const batch = batchOf({ shard, last: String(behind), ...piece })
       if (i === 0) this.#oldest.set(part.partition, { offset: from, time: batch.newest })
       into.push(batch)
       if (own) continue
@@ -186,7 +192,7 @@ class KafkaSource implements Source {
   }
 
   /** What a reader may see of one partition's answer. */
-  *#wanted(part: FetchedPart, records: Buffer): Generator<{ bytes: Uint8Array; behind: number }, void, void> {
+  *#wanted(part: FetchedPart, records: Buffer): Generator<Wanted, void, void> {
     const aborted = new Aborted(part)
     for (const b of cutBatches(records).batches) {
       const wanted = this.#next.get(part.partition) ?? 0
@@ -197,7 +203,7 @@ class KafkaSource implements Source {
       const bytes = this.#whole(b, wanted)
       if (bytes === null) continue
       if (this.#at.host.foreign) checkForeign(bytes)
-      yield { bytes, behind }
+      yield { bytes, behind, decoded: bytes !== b.bytes }
     }
   }
 

@@ -7,6 +7,7 @@ import { Raw } from './raw.js'
 /** What the placeholders of a printed dialogue stand for. */
 const PLACEHOLDERS: Readonly<Record<string, string>> = {
   base64: '[A-Za-z0-9+/]+=*',
+  codecs: '[a-z0-9]+(?:,[a-z0-9]+)*',
   epoch: '[a-z2-7]{26}',
   id: '[a-z2-7]{26}',
   json: '\\{.*\\}',
