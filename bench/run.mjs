@@ -12,7 +12,7 @@ const all = {
   log: () => import('./log.mjs').then(m => m.log()),
   times: () => import('./times.mjs').then(m => m.times()),
   // An hour with three rounds of everything: only when it is asked for. --share 0.1 moves a tenth, --rounds 1, --only lz4.
-  kafka: () => import('./kafka.mjs').then(m => m.kafka(options)),
+  kafka: () => import('./kafka/index.mjs').then(m => m.kafka(options)),
 }
 const rows = []
 for (const [name, run] of Object.entries(all))

@@ -103,6 +103,15 @@ export class Reading {
 
   /** The pace is that of the lanes that keep up. */
   async #room(c: Call): Promise<void> {
+    const over = new AbortController()
+    try {
+      await this.#roomBefore(over.signal, c)
+    } finally {
+      over.abort()
+    }
+  }
+
+  async #roomBefore(over: AbortSignal, c: Call): Promise<void> {
     let late: Promise<'late'> | null = null
     while (!this.stopped) {
       const full = [...this.lanes].filter(l => !l.room)
@@ -112,7 +121,7 @@ export class Reading {
         await changed
         continue
       }
-      late ??= pause(PATIENCE_MS, c.signal).then(() => 'late' as const)
+      late ??= pause(PATIENCE_MS, AbortSignal.any([c.signal, over])).then(() => 'late' as const)
       if ((await Promise.race([changed, late])) !== 'late') continue
       for (const lane of full) if (!lane.room && this.lanes.delete(lane)) this.#around.split(lane, this)
       return
