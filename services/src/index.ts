@@ -1,3 +1,4 @@
+export { certificates } from './certificates.js'
 export { Kafka, type KafkaOptions, startKafka, type User } from './kafka.js'
 export { installKafka, type KafkaVersion, unavailable } from './kafka-install.js'
 export type { KafkaNode } from './kafka-node.js'

@@ -90,9 +90,10 @@ export interface DriverHost {
 export interface Wire {
   /**
    * `reader` names the position that `commit` stores: where there is one, reading goes on there, unless `from` is a
-   * position itself, which always holds. `epoch` fences: a lower one than seen before is FNA_ERR_FENCED.
+   * position itself, which always holds. `epoch` fences: a lower one than seen before is FNA_ERR_FENCED. `stood` is where the
+   * reader was when somebody last asked: it holds where the broker has forgotten the position, so that what has gone is a gap.
    */
-  source(opt: { reader: string; epoch: number; from: From }, c: Call): Promise<Source>
+  source(opt: { reader: string; epoch: number; from: From; stood?: Position }, c: Call): Promise<Source>
   sink(opt: { writer: string; epoch: number }, c: Call): Promise<Sink>
   close(): Promise<void>
 }
@@ -110,6 +111,8 @@ export interface Source {
     readonly epoch: string
     readonly shards: Readonly<Record<string, { readonly behind: number; readonly behindMs?: number }>>
   }>
+  /** Why nothing comes at this moment, while it is tried again; undefined where nothing is wrong. */
+  waiting?(): unknown
   /** Where this reader stands now: `latest` and a time made definite, so that it can be stored and come back to. */
   position(c: Call): Promise<Position>
   close(): Promise<void>
@@ -122,11 +125,15 @@ export interface Exactly {
 }
 export interface Sink {
   /**
-   * Resolves when durable; the batch's bytes are looked at no more then, for their memory may be used again. Calls are taken in the order in which they are made; several may be under way.
+   * Resolves when durable; the batch's bytes are looked at no more then, for their memory may be used again. Calls are taken in the
+   * order in which they are made; several may be under way. What is refused takes along whatever of the same shard stands behind
+   * it: nothing passes it.
    * A batch that is spread over shards, or is too long to be kept as one, answers with the cursor of the last part; all
    * parts become durable together, or none. `tier` is what it took the sink; absent: raw.
    */
   write(b: Batch, opt: { exactly?: Exactly }, c: Call): Promise<{ readonly cursor: string; readonly tier?: Tier }>
+  /** Why what was written is not durable yet, while it is tried again; undefined where nothing is wrong. */
+  waiting?(): unknown
   /** Positions kept beside the data, null where there are none. */
   restore(reader: string, c: Call): Promise<Position | null>
   close(): Promise<void>

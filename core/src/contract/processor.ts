@@ -10,6 +10,8 @@ export interface Port {
   readonly secret?: string
   /** Where a source begins. On a sink: its own place in the one source, which the run reports as it moves (1:N). */
   readonly from?: From
+  /** Where a source stood when the run before last said so: holds where its broker has forgotten it. */
+  readonly stood?: Position
   /** Where the driver is: a module specifier, or a file URL that the kernel resolved. */
   readonly driver: string
   readonly foreign: boolean
@@ -69,12 +71,14 @@ export interface ProcessorType extends Service {
 
 export interface SinkStatus {
   readonly phase: 'starting' | 'running' | 'failed'
+  /** Why it has failed; of one that runs, why what is written to it is not durable yet. */
   readonly error?: string
 }
 export interface RunStatus {
   readonly id: string
   readonly epoch: number
   readonly phase: 'starting' | 'running' | 'paused' | 'failed' | 'gone'
+  /** Why it has failed; of a run that goes on, why nothing passes at this moment. */
   readonly error?: string
   /** By source; where each sink has a cursor of its own, by sink: the agent keeps those. */
   readonly positions?: Readonly<Record<string, Position>>

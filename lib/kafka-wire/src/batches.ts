@@ -14,6 +14,8 @@ export interface FetchedBatch {
   /** The offset of its last event, which stays where compaction took that event. */
   readonly lastOffset: number
   readonly count: number
+  /** 2 is the version that is understood. */
+  readonly magic: number
   readonly producerId: bigint
   readonly attributes: number
 }
@@ -34,6 +36,7 @@ export function cutBatches(records: Buffer): { readonly batches: FetchedBatch[];
       baseOffset,
       lastOffset: baseOffset + records.readInt32BE(at + AT.lastOffsetDelta),
       count: records.readInt32BE(at + AT.count),
+      magic: records.readInt8(at + AT.magic),
       producerId: records.readBigInt64BE(at + AT.producerId),
       attributes: records.readInt16BE(at + AT.attributes),
     })
@@ -42,6 +45,9 @@ export function cutBatches(records: Buffer): { readonly batches: FetchedBatch[];
   return { batches, partial: at < records.length }
 }
 
+/** Does its checksum hold? */
+export const isIntact = (b: FetchedBatch): boolean =>
+  b.bytes.readUInt32BE(AT.crc) === crc32c(b.bytes.subarray(AT.attributes))
 export const isControl = (b: FetchedBatch): boolean => (b.attributes & CONTROL) !== 0
 export const isTransactional = (b: FetchedBatch): boolean => (b.attributes & TRANSACTIONAL) !== 0
 /** Compaction has taken events out of it, or its first time stamp is no time stamp any more: a broker would refuse it as it is. */

@@ -20,7 +20,9 @@ export interface ClusterOptions {
 /** A fetch that waits holds up what is behind it: each purpose has connections of its own. */
 export type Purpose = 'fetch' | 'produce' | 'control'
 
-const CONNECT_MS = 10_000
+const CONNECT_MS = 5_000
+/** Milliseconds after which what is remembered of a topic is asked for again, beside what goes on: partitions are added, leaders move back. */
+const REFRESH_MS = 5_000
 const BACKOFF_MS = [10, 25, 50, 100, 200, 400, 800, 1000] as const
 
 /** The brokers of one cluster: who leads what, and a connection to each for each purpose. */
@@ -28,7 +30,9 @@ export class Cluster {
   readonly #opt: ClusterOptions
   readonly #connections = new Map<string, Promise<Connection>>()
   readonly #nodes = new Map<number, Node>()
-  readonly #topics = new Map<string, TopicInfo>()
+  readonly #topics = new Map<string, { info: TopicInfo; since: number }>()
+  /** When a server has last hung, or could not be reached: others are asked before it. */
+  readonly #troubled = new Map<string, number>()
   readonly #coordinators = new Map<string, number>()
   readonly #closed = new AbortController()
   /** What fetches are answered into. Whoever has done with an answer may give it back. */
@@ -56,25 +60,36 @@ export class Cluster {
     const answer = await connection.request(metadata, { topics })
     for (const node of answer.nodes) this.#nodes.set(node.id, node)
     for (const topic of answer.topics) {
-      if (topic.error === 0) this.#topics.set(topic.name, topic)
+      if (topic.error === 0) this.#topics.set(topic.name, { info: topic, since: performance.now() })
       else this.#topics.delete(topic.name)
     }
     return answer
   }
 
   /**
-   * What is known of a topic.
+   * What is known of a topic. What is old is asked for anew in the background.
    * @param fresh ask, even where something is remembered
    * @throws FNA_ERR_NOTFOUND, FNA_ERR_DENIED
    */
   async topic(name: string, c: Call, fresh = false): Promise<TopicInfo> {
     const known = this.#topics.get(name)
-    if (known && !fresh) return known
+    if (known && !fresh) {
+      if (performance.now() - known.since > REFRESH_MS) {
+        known.since = performance.now()
+        this.metadata([name], { signal: this.signal }).catch(() => undefined)
+      }
+      return known.info
+    }
     const answer = await this.metadata([name], c)
     const found = answer.topics.find(t => t.name === name)
     if (!found) throw new KafkaError(3, `topic ${name}`)
     expectOk(found.error, `topic ${name}`)
     return found
+  }
+
+  /** What is remembered of a topic, without asking anybody. */
+  known(topic: string): TopicInfo | undefined {
+    return this.#topics.get(topic)?.info
   }
 
   /** Forgets who leads it: what was remembered has proved wrong. */
@@ -121,9 +136,10 @@ export class Cluster {
   /** A connection to whichever answers first of those that are known, open ones before others. */
   async any(c: Call): Promise<Connection> {
     const known = [...this.#nodes.values()].map(n => `${n.host}:${n.port}`)
+    const since = (at: string) => this.#troubled.get(at) ?? 0
     const servers = [
       ...new Set([...known.filter(at => this.#connections.has(`control ${at}`)), ...this.#opt.servers, ...known]),
-    ]
+    ].sort((a, b) => since(a) - since(b))
     const failures: string[] = []
     let last: unknown
     for (const at of servers) {
@@ -165,8 +181,14 @@ export class Cluster {
     if (this.signal.aborted) return Promise.reject(new FnaError('FNA_ERR_CLOSED', 'the cluster is closed'))
     const key = `${purpose} ${at}`
     const known = this.#connections.get(key)
-    if (known) return known.then(k => (k.closed ? this.#open(key, at, purpose) : k))
+    // Whoever of those that wait is first opens another one, for all of them.
+    if (known) return known.then(k => (k.closed ? this.#reopened(key, at, purpose, known) : k))
     return this.#open(key, at, purpose)
+  }
+
+  #reopened(key: string, at: string, purpose: Purpose, ended: Promise<Connection>): Promise<Connection> {
+    const known = this.#connections.get(key)
+    return known && known !== ended ? known : this.#open(key, at, purpose)
   }
 
   #open(key: string, at: string, purpose: Purpose): Promise<Connection> {
@@ -180,15 +202,17 @@ export class Cluster {
     }
     // Shared by whoever asks meanwhile: no one of them may call it off.
     const signal = AbortSignal.any([this.signal, AbortSignal.timeout(CONNECT_MS)])
-    const opening = Connection.open(
-      target,
-      { ...this.#opt, memory: purpose === 'fetch' ? this.memory : undefined },
-      { signal },
-    )
+    const onHang = () => this.#troubled.set(at, performance.now())
+    const memory = purpose === 'fetch' ? this.memory : undefined
+    const opening = Connection.open(target, { ...this.#opt, memory, onHang }, { signal })
     this.#connections.set(key, opening)
-    opening.catch(() => {
-      if (this.#connections.get(key) === opening) this.#connections.delete(key)
-    })
+    opening.then(
+      () => this.#troubled.delete(at),
+      () => {
+        onHang()
+        if (this.#connections.get(key) === opening) this.#connections.delete(key)
+      },
+    )
     return opening
   }
 }

@@ -12,10 +12,12 @@ export interface ConnectOptions {
   readonly dial: Dial
   readonly sasl?: Sasl | undefined
   readonly clientId?: string
-  /** Milliseconds that a broker may take to answer, beyond what a request lets it wait. */
+  /** Milliseconds that a broker may be silent while it owes an answer, beyond what a request lets it wait. */
   readonly timeoutMs?: number
   /** Where answers go; memory of their own if absent. */
   readonly memory?: Memory | undefined
+  /** Told when it has been silent for longer: a broker that hangs, whatever its kernel still accepts. */
+  readonly onHang?: () => void
 }
 
 interface Waiting {
@@ -28,7 +30,7 @@ interface Waiting {
 
 /** The longest answer that is taken: a fetch is bounded by its own `maxBytes`, but may hold one batch over it. */
 const LONGEST = 128 << 20
-const TIMEOUT_MS = 30_000
+const TIMEOUT_MS = 10_000
 
 /**
  * One connection to one broker: requests go out as they are made and are answered in order. It never reconnects; when it fails
@@ -39,6 +41,7 @@ export class Connection {
   readonly #receiver: Receiver
   readonly #clientId: string
   readonly #timeoutMs: number
+  readonly #onHang: (() => void) | undefined
   readonly #waiting = new Map<number, Waiting>()
   #versions: ReadonlyMap<number, readonly [number, number]> = new Map()
   #correlation = 0
@@ -46,10 +49,13 @@ export class Connection {
   #sweep: NodeJS.Timeout | null = null
   #relogin: NodeJS.Timeout | null = null
   #sasl: Sasl | undefined
+  /** When bytes have last gone either way: a slow line is no broker that hangs. */
+  #alive = performance.now()
 
   private constructor(opt: ConnectOptions) {
     this.#clientId = opt.clientId ?? 'fnaad'
     this.#timeoutMs = opt.timeoutMs ?? TIMEOUT_MS
+    this.#onHang = opt.onHang
     this.#sasl = opt.sasl
     const { memory } = opt
     this.#receiver = new Receiver(LONGEST, answer => this.#answered(answer), memory && (n => memory.take(n)))
@@ -63,12 +69,16 @@ export class Connection {
     const stream = (await dial({ ...at, onread }, c)) as Duplex
     this.#stream = stream
     stream.on('data', (chunk: Buffer) => this.#received(() => this.#receiver.push(chunk)))
+    stream.on('drain', () => {
+      this.#alive = performance.now()
+    })
     stream.on('error', e => this.destroy(e))
     stream.on('close', () => this.destroy())
   }
 
   #received(take: () => void): boolean {
     if (this.#failure) return false
+    this.#alive = performance.now()
     try {
       take()
       return true
@@ -224,8 +234,10 @@ export class Connection {
   #watch(): void {
     this.#sweep ??= setInterval(() => {
       const now = performance.now()
+      if (now - this.#alive < this.#timeoutMs) return
       for (const w of this.#waiting.values()) {
         if (now < w.due) continue
+        this.#onHang?.()
         this.destroy(new FnaError('FNA_ERR_UNAVAILABLE', `the broker does not answer ${w.api.name} in time`))
         return
       }

@@ -56,6 +56,8 @@ const CODES: Readonly<Record<number, Row>> = {
   74: ['FENCED_LEADER_EPOCH', true, 'FNA_ERR_UNAVAILABLE'],
   75: ['UNKNOWN_LEADER_EPOCH', true, 'FNA_ERR_UNAVAILABLE'],
   76: ['UNSUPPORTED_COMPRESSION_TYPE', false, 'FNA_ERR_UNSUPPORTED'],
+  // A leader that has just begun does not know yet how far its topic was committed (KIP-207).
+  78: ['OFFSET_NOT_AVAILABLE', true, 'FNA_ERR_UNAVAILABLE'],
   87: ['INVALID_RECORD', false, 'FNA_ERR_CORRUPT'],
   88: ['UNSTABLE_OFFSET_COMMIT', true, 'FNA_ERR_UNAVAILABLE'],
   89: ['THROTTLING_QUOTA_EXCEEDED', true, 'FNA_ERR_UNAVAILABLE'],

@@ -31,6 +31,11 @@ export class Committer {
     return this.#next
   }
 
+  /** What was given and is not being written yet holds no more. */
+  forget(): void {
+    this.#pending.clear()
+  }
+
   /** Resolves when all that was given is written, or has failed; nothing waits for its turn any more. */
   drained(): Promise<void> {
     this.#hurry.abort()
@@ -45,7 +50,7 @@ export class Committer {
         const offsets = this.#pending
         this.#pending = new Map()
         this.#next = null
-        return this.#write(offsets, { signal: this.#signal })
+        return offsets.size === 0 ? undefined : this.#write(offsets, { signal: this.#signal })
       })
     this.#tail = mine
     mine.catch(() => undefined)

@@ -22,6 +22,7 @@ export class Fetcher {
   readonly #offsets: Offsets
   readonly #under = new Map<number, Promise<{ leader: number; fetched: Fetched }>>()
   #failures = 0
+  #turn = 0
   #stopped: () => void = () => undefined
 
   /** @param offsets where each partition goes on, kept up to date by whoever takes */
@@ -79,7 +80,9 @@ export class Fetcher {
     try {
       const { id } = await cluster.topic(topic, c)
       const connection = await cluster.leader(topic, of[0]!.partition, 'fetch', c)
-      const parts = of.map(p => ({
+      // Each of them is first in turn: what is behind others that have much may come in part only, or not at all.
+      const turn = this.#turn++ % of.length
+      const parts = [...of.slice(turn), ...of.slice(0, turn)].map(p => ({
         topic,
         id,
         partition: p.partition,

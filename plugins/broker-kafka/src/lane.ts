@@ -12,8 +12,9 @@ import {
   produce,
   stamped,
 } from '@fnaa/kafka-wire'
-import { readBatchHeader, type Tier } from '@fnaa/protocol'
+import { isFnapError, readBatchHeader, type Tier } from '@fnaa/protocol'
 import { isReplaced, type LiveWriter } from './producer.js'
+import { inPieces, isTooLong } from './split.js'
 import type { Topic } from './topic.js'
 
 /** Requests of an idempotent producer that a broker remembers: more could not be told from duplicates. */
@@ -49,8 +50,6 @@ interface Item {
   /** One of the pieces of a batch that was too long; the last of them has its writes. */
   readonly piece?: true
 }
-/** A batch in pieces that its topic takes. @throws FNA_ERR_TOO_LARGE where one of its events is too long by itself */
-export type Cut = (bytes: Uint8Array, c: Call) => Promise<Uint8Array[]>
 
 interface Trouble {
   readonly error: unknown
@@ -63,7 +62,6 @@ export class Lane {
   readonly #at: Topic
   readonly #partition: number
   readonly #writer: LiveWriter
-  readonly #cut: Cut
   readonly #signal: AbortSignal
   #waiting: Item[] = []
   /** Sent and not acknowledged, in order; those that have failed already are among them. */
@@ -78,14 +76,19 @@ export class Lane {
   #failures = 0
   /** When the broker last took something of this producer's. */
   #acknowledged = Number.NEGATIVE_INFINITY
+  /** Why the first is not there yet. */
+  #late: unknown
   #wake: (() => void) | null = null
 
-  constructor(at: Topic, partition: number, writer: LiveWriter, cut: Cut, signal: AbortSignal) {
+  constructor(at: Topic, partition: number, writer: LiveWriter, signal: AbortSignal) {
     this.#at = at
     this.#partition = partition
     this.#writer = writer
-    this.#cut = cut
     this.#signal = signal
+  }
+
+  get late(): unknown {
+    return this.#late
   }
 
   /** Resolves when all in-sync replicas have it. */
@@ -186,17 +189,15 @@ export class Lane {
       return
     }
     this.#failures = 0
+    this.#late = undefined
     this.#acknowledged = performance.now()
     this.#sent.splice(this.#sent.indexOf(item), 1)
-    if (item.piece) {
-      for (const w of item.writes) w.resolve({ cursor: String(part.baseOffset + item.count), tier: 'decoded' })
-      return
-    }
-    const tier = item.writes.length > 1 ? 'rebatched' : 'raw'
-    let end = part.baseOffset
-    for (const w of item.writes) {
-      end += w.count
+    const tier = item.piece ? 'decoded' : item.writes.length > 1 ? 'rebatched' : 'raw'
+    // From the end on: the last of the pieces has the writes of them all.
+    let end = part.baseOffset + item.count
+    for (const w of [...item.writes].reverse()) {
       w.resolve({ cursor: String(end), tier })
+      end -= w.count
     }
   }
 
@@ -212,8 +213,14 @@ export class Lane {
       group.push(this.#waiting.shift()!)
     }
     if (group.length === 1) return first
+    const bytes = merged(group)
+    if (bytes === null) {
+      // One of them is damaged: each goes by itself, and the broker refuses that one.
+      this.#waiting.unshift(...group.slice(1))
+      return first
+    }
     return {
-      bytes: mergeBatches(group.map(i => i.bytes)),
+      bytes,
       count: group.reduce((n, i) => n + i.count, 0),
       since: first.since,
       writes: group.flatMap(i => i.writes),
@@ -228,9 +235,11 @@ export class Lane {
     this.#sent = []
     if (isReplaced(error)) return this.#renew()
     const again = passes(error) || kafkaCode(error) === 'OUT_OF_ORDER_SEQUENCE_NUMBER'
-    if (!again && item !== undefined && item === this.#waiting[0]) return this.#refused(error)
+    if (item !== undefined && item === this.#waiting[0] && isTooLong(error)) return this.#split(item)
+    // What the broker will never take ends the lane: nothing that stands behind it may pass it.
     const late = performance.now() - (this.#waiting[0]?.since ?? 0) > PATIENCE_MS
     if (!again || late || this.#signal.aborted) return this.fail(error)
+    this.#late = error
     this.#at.cluster.forget(this.#at.topic)
     await pause(PAUSE_MS[Math.min(this.#failures++, PAUSE_MS.length - 1)]!, this.#signal)
   }
@@ -253,31 +262,34 @@ export class Lane {
     this.#generation = this.#writer.generation
   }
 
-  /**
-   * The broker will never take the first: nothing of what stands behind it has been taken either, and gets new numbers. Where it
-   * is too long its pieces take its place, so that what comes after it stays behind them.
-   */
-  async #refused(error: unknown): Promise<void> {
-    const refused = this.#waiting.shift()!
-    this.#sequence = refused.sequence
-    for (const i of this.#waiting) i.sequence = -1
+  /** Over the topic's limit: the same events in smaller batches, in the same place and under the same numbers. */
+  async #split(item: Item): Promise<void> {
     try {
-      if (!TOO_LONG.has(kafkaCode(error) ?? '')) throw error
-      const pieces = await this.#cut(refused.bytes, { signal: this.#signal })
-      if (pieces.length < 2) throw error
-      const { since } = refused
-      this.#waiting.unshift(
-        ...pieces.map((bytes, i): Item => {
-          const writes = i === pieces.length - 1 ? refused.writes : []
-          return { bytes, count: readBatchHeader(bytes).count, since, writes, sequence: -1, piece: true }
-        }),
-      )
+      const [bytes] = (await inPieces(this.#at, [item.bytes], { signal: this.#signal })) as [Uint8Array[]]
+      const { since } = item
+      let { sequence } = item
+      const pieces = bytes.map((b, i): Item => {
+        const { count } = readBatchHeader(b)
+        const writes = i === bytes.length - 1 ? item.writes : []
+        const piece: Item = { bytes: b, count, since, sequence, writes, piece: true }
+        sequence = (sequence + count) % 0x80000000
+        return piece
+      })
+      this.#waiting.splice(0, 1, ...pieces)
     } catch (e) {
-      for (const w of refused.writes) w.reject(e)
+      if (passes(e) && performance.now() - item.since < PATIENCE_MS) await pause(PAUSE_MS[2], this.#signal)
+      else this.fail(e)
     }
   }
 }
 
-const TOO_LONG: ReadonlySet<string> = new Set(['MESSAGE_TOO_LARGE', 'RECORD_LIST_TOO_LARGE'])
+function merged(group: readonly Item[]): Uint8Array | null {
+  try {
+    return mergeBatches(group.map(i => i.bytes))
+  } catch (e) {
+    if (isFnapError(e)) return null
+    throw e
+  }
+}
 
 const isSmall = (i: Item): boolean => i.sequence < 0 && !i.piece && i.bytes.length < MERGE.below && mergeable(i.bytes)

@@ -1,6 +1,5 @@
-import { FnaError } from '@fnaa/core/plugin'
 import { MERGE, mergeable, mergeBatches } from '@fnaa/kafka-wire'
-import { type Batch, isFnapError, mayBeMarker } from '@fnaa/protocol'
+import { type Batch, mayBeMarker } from '@fnaa/protocol'
 
 /** What a reader is given as one batch, and the offset behind it. */
 export interface Piece {
@@ -21,9 +20,12 @@ export class Pieces {
   #size = 0
   #behind = 0
   #decoded = false
+  /** Why nothing that was added since is given: a batch that was to be put together with others is damaged. */
+  failure: unknown
 
   /** @param decoded it had to be taken apart, and is not what the broker holds */
   add(bytes: Uint8Array, behind: number, decoded = false): void {
+    if (this.failure !== undefined) return
     const small = bytes.length < MERGE.below && mergeable(bytes) && !mayBeMarker(bytes)
     if (!small || this.#size + bytes.length > MERGE.upTo) this.#flush()
     this.#group.push(bytes)
@@ -33,30 +35,25 @@ export class Pieces {
     if (!small) this.#flush()
   }
 
-  /** @throws FNA_ERR_CORRUPT where a batch that is to be put together with others is damaged */
+  /** All of them, up to what is damaged. */
   end(): readonly Piece[] {
     this.#flush()
     return this.#done
   }
 
   #flush(): void {
-    if (this.#group.length === 0) return
+    if (this.#group.length === 0 || this.failure !== undefined) return
     const batches = this.#group.length
-    const bytes = batches === 1 ? this.#group[0]! : merged(this.#group)
     const tier = this.#decoded ? 'decoded' : batches === 1 ? 'raw' : 'rebatched'
     const made = tier === 'raw' ? {} : { made: { tier, batches } as const }
-    this.#done.push({ bytes, behind: this.#behind, own: batches > 1, ...made })
+    try {
+      const bytes = batches === 1 ? this.#group[0]! : mergeBatches(this.#group)
+      this.#done.push({ bytes, behind: this.#behind, own: batches > 1, ...made })
+    } catch (e) {
+      this.failure = e
+    }
     this.#group = []
     this.#decoded = false
     this.#size = 0
-  }
-}
-
-function merged(group: readonly Uint8Array[]): Uint8Array {
-  try {
-    return mergeBatches(group)
-  } catch (e) {
-    if (!isFnapError(e)) throw e
-    throw new FnaError('FNA_ERR_CORRUPT', `a batch that the broker gave: ${e.sentence}`, { cause: e })
   }
 }

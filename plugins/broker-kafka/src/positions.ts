@@ -67,7 +67,8 @@ export async function keptPosition(at: Topic, reader: string, c: Call): Promise<
     const asked = partitions.map(({ partition }) => ({ topic, partition }))
     const answer = await coordinator.request(offsetFetch, { group, parts: asked })
     expectOk(answer.error, `the offsets of group ${group}`)
-    return answer.parts.filter(p => p.error === 0 && p.offset >= 0)
+    for (const p of answer.parts) expectOk(p.error, `the offsets of group ${group}`)
+    return answer.parts.filter(p => p.offset >= 0)
   }, c)
   const found = parts.flatMap(p => parse(p.metadata))
   const epoch = found[0]?.epoch

@@ -1,12 +1,9 @@
 import { type Call, type Exactly, FnaError, type Sink } from '@fnaa/core/plugin'
-import { describeTopicConfigs, expectOk, MAY, metadata, recode } from '@fnaa/kafka-wire'
+import { expectOk, MAY, metadata, recode } from '@fnaa/kafka-wire'
 import {
   BATCH_AT,
   type Batch,
-  decodeBatch,
   encodeBatch,
-  encodeBatches,
-  isFnapError,
   LIMITS,
   LOG_APPEND_TIME,
   type Position,
@@ -21,8 +18,6 @@ import { shardOf } from './sharding.js'
 import type { Topic } from './topic.js'
 import { Transactions } from './transactions.js'
 
-/** A broker's own limit of a batch, where the topic's may not be asked for (message.max.bytes). */
-const DEFAULT_MOST = 1_048_588
 const EXPANDED = { bytes: LIMITS.expanded }
 
 /** Opens a topic for writing. With epoch 0 nobody takes anybody's place. */
@@ -70,6 +65,7 @@ class KafkaSink implements Sink {
   readonly #lanes = new Map<number, Lane>()
   readonly #closed = new AbortController()
   readonly #exactly = new Map<string, Promise<Transactions>>()
+  readonly #begun = new Set<Transactions>()
 
   constructor(at: Topic, writer: LiveWriter) {
     this.#at = at
@@ -94,6 +90,10 @@ class KafkaSink implements Sink {
       cursor: placed.at(-1)!.cursor,
       tier: tier === 'decoded' || all.includes('decoded') ? 'decoded' : all.includes('rebatched') ? 'rebatched' : 'raw',
     }
+  }
+
+  waiting(): unknown {
+    return [...this.#lanes.values(), ...this.#begun].map(l => l.late).find(e => e !== undefined)
   }
 
   restore(reader: string, c: Call): Promise<Position | null> {
@@ -127,26 +127,19 @@ class KafkaSink implements Sink {
     const { partitions } = await this.#at.cluster.topic(this.#at.topic, c)
     const position = new KeptPosition(this.#at.topic, partitions.length, await this.restore(reader, c))
     const signal = AbortSignal.any([this.#closed.signal, this.#at.cluster.signal])
-    return new Transactions(this.#at, { writer: this.#writer, reader, position }, signal)
+    const transactions = new Transactions(this.#at, { writer: this.#writer, reader, position }, signal)
+    this.#begun.add(transactions)
+    return transactions
   }
 
   #lane(partition: number): Lane {
     let lane = this.#lanes.get(partition)
     if (!lane) {
       const signal = AbortSignal.any([this.#closed.signal, this.#at.cluster.signal])
-      const cut = async (bytes: Uint8Array, c: Call) => inPieces(bytes, await this.#limit(c))
-      lane = new Lane(this.#at, partition, this.#writer, cut, signal)
+      lane = new Lane(this.#at, partition, this.#writer, signal)
       this.#lanes.set(partition, lane)
     }
     return lane
-  }
-
-  async #limit(c: Call): Promise<number> {
-    const { cluster, topic } = this.#at
-    const connection = await cluster.any(c)
-    const found = await connection.request(describeTopicConfigs, { topic, names: ['max.message.bytes'] })
-    const value = Number(found.values.get('max.message.bytes'))
-    return found.error === 0 && Number.isSafeInteger(value) && value > 0 ? value : DEFAULT_MOST
   }
 }
 
@@ -157,19 +150,4 @@ function ready(b: Batch): Uint8Array {
   if (bytes.length < BATCH_AT.records) throw new FnaError('FNA_ERR_CORRUPT', 'a batch is shorter than its header')
   const { attributes } = readBatchHeader(bytes)
   return (attributes & LOG_APPEND_TIME) === 0 ? bytes : (recode(bytes, 0) as Uint8Array)
-}
-
-/** @throws FNA_ERR_TOO_LARGE where one event alone is over the limit */
-function inPieces(bytes: Uint8Array, most: number): Uint8Array[] {
-  const { codec } = readBatchHeader(bytes)
-  const tooLarge = () =>
-    new FnaError('FNA_ERR_TOO_LARGE', `an event is over the ${most} bytes that its topic takes (max.message.bytes)`)
-  try {
-    const pieces = [...encodeBatches(decodeBatch(bytes, EXPANDED), most)]
-    if (pieces.some(p => p.length > most)) throw tooLarge()
-    return codec === 'none' ? pieces : pieces.map(p => encodeBatch(decodeBatch(p, EXPANDED), { codec }))
-  } catch (e) {
-    if (isFnapError(e) && e.symbol === 'TOOLONG') throw tooLarge()
-    throw e
-  }
 }

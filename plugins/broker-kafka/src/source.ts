@@ -1,14 +1,16 @@
-import type { Call, Source } from '@fnaa/core/plugin'
+import { type Call, FnaError, type Source } from '@fnaa/core/plugin'
 import {
   cutBatches,
   type FetchedBatch,
   type FetchedPart,
   isAppendTime,
   isHoled,
+  isIntact,
   isTransactional,
   KafkaError,
   passes,
   recode,
+  type TopicInfo,
   unmark,
 } from '@fnaa/kafka-wire'
 import { type Batch, batchOf, type From, type Gap, type Position, trimBatch } from '@fnaa/protocol'
@@ -22,15 +24,18 @@ import { Pieces } from './pieces.js'
 import { type Offsets, offsetsAt } from './places.js'
 import { anew, inside, startAt } from './start.js'
 import type { Topic } from './topic.js'
+import { translated } from './translated.js'
 
 /** Milliseconds that a source goes on trying while nothing comes but errors. */
 const PATIENCE_MS = 30_000
+/** Milliseconds after its last failure for which a part of the topic is said not to come. */
+const STILL_MS = 3000
 const NO_ID = '?'
 
 /** Opens a topic at its reader's position. With epoch 0 no position is kept and nobody is fenced. */
 export async function openSource(
   at: Topic,
-  opt: { readonly reader: string; readonly epoch: number; readonly from: From },
+  opt: { readonly reader: string; readonly epoch: number; readonly from: From; readonly stood?: Position },
   c: Call,
 ): Promise<Source> {
   const info = await at.cluster.topic(at.topic, c, true)
@@ -38,7 +43,7 @@ export async function openSource(
   const partitions = info.partitions.map(p => p.partition)
   const group = opt.epoch > 0 ? new Group(at, at.names.reader(opt.reader), opt.epoch) : null
   const committed = group ? await group.read(partitions, c) : null
-  const start = await startAt(at, id, opt.from, committed, c)
+  const start = await startAt(at, id, { from: opt.from, committed, stood: opt.stood }, c)
   if (group && committed) {
     // Who had it before learns at his next commit that he has not any more. What a gap has not told yet is kept as it stands.
     const told = start.gaps.length === 0
@@ -48,7 +53,7 @@ export async function openSource(
       told ? id : (committed.mark?.topic ?? id),
     )
   }
-  return new KafkaSource(at, id, group, start.at, start.gaps)
+  return new KafkaSource(at, info, group, start.at, start.gaps)
 }
 
 /** One answer of a broker, which several batches lie in. */
@@ -75,13 +80,23 @@ class KafkaSource implements Source {
   /** The time stamp of the first event that waits, where it is known (milliseconds since 1970). */
   readonly #oldest = new Map<number, { offset: number; time: number }>()
   #gaps: Gap[]
+  /** What failed last, and when; undefined where all has come since. */
+  #waiting: { readonly error: unknown; readonly at: number } | undefined
   #id: string
   /** The answer that a batch lies in, and how many of it are still of use. */
   readonly #answerOf = new WeakMap<Batch, Answer>()
+  /** What was last known of the topic. */
+  #info: TopicInfo
+  /** By partition, behind the last batch that was given, and what was committed of those. */
+  readonly #last = new Map<number, number>()
+  readonly #done = new Map<number, number>()
+  /** Commits up to there are of the topic before this one: they say nothing of it. */
+  readonly #past = new Map<number, number>()
 
-  constructor(at: Topic, id: string, group: Group | null, start: Offsets, gaps: readonly Gap[]) {
+  constructor(at: Topic, info: TopicInfo, group: Group | null, start: Offsets, gaps: readonly Gap[]) {
     this.#at = at
-    this.#id = id
+    this.#info = info
+    this.#id = info.id ?? NO_ID
     this.#next = new Map(start)
     this.#given = new Map(start)
     this.#committed = new Map(start)
@@ -100,6 +115,7 @@ class KafkaSource implements Source {
     signal.addEventListener('abort', () => fetcher.stop(), { once: true })
     let failing = 0
     while (!signal.aborted) {
+      await this.#follow(call)
       yield* this.#gaps.splice(0)
       await fetcher.arm(call)
       if (signal.aborted) return
@@ -109,15 +125,19 @@ class KafkaSource implements Source {
       if ('error' in pieces) {
         failing ||= performance.now()
         if (!passes(pieces.error) || performance.now() - failing > PATIENCE_MS) throw pieces.error
+        this.#waiting = { error: pieces.error, at: performance.now() }
         await this.#look(call)
         continue
       }
       failing = 0
+      // A partition that none leads is asked for again each second, while others answer.
+      if (this.#waiting && performance.now() - this.#waiting.at > STILL_MS) this.#waiting = undefined
       // The brokers work on what comes next while this is being taken.
       await fetcher.arm(call)
       for (const piece of pieces.batches) {
         if (signal.aborted) return
         this.#given.set(Number(piece.shard), Number(piece.last))
+        this.#last.set(Number(piece.shard), Number(piece.last))
         yield piece
       }
       // What stands behind the last of them is for nobody: marks of transactions, or what was aborted.
@@ -125,8 +145,16 @@ class KafkaSource implements Source {
     }
   }
 
-  commit(shard: string, last: string): Promise<void> {
-    return this.#committer.commit(Number(shard), Number(last))
+  async commit(shard: string, last: string): Promise<void> {
+    const partition = Number(shard)
+    const offset = Number(last)
+    const past = this.#past.get(partition)
+    if (past !== undefined) {
+      if (offset === past) this.#past.delete(partition)
+      return
+    }
+    this.#done.set(partition, offset)
+    return this.#committer.commit(partition, offset)
   }
 
   release(b: Batch): void {
@@ -147,6 +175,10 @@ class KafkaSource implements Source {
     return { epoch: this.#id, shards }
   }
 
+  waiting(): unknown {
+    return this.#waiting?.error
+  }
+
   async position(): Promise<Position> {
     const shards = Object.fromEntries([...this.#committed].map(([p, offset]) => [String(p), String(offset)]))
     return { epoch: this.#id, shards }
@@ -163,11 +195,21 @@ class KafkaSource implements Source {
     const memory = parts.find(p => p.records !== null)?.records?.buffer
     const answer = memory ? { memory, left: 0 } : null
     let error: unknown
+    let first = true
     for (const part of parts) {
+      // An answer of the topic that this one took the place of.
+      if (part.topic !== this.#at.topic && part.topic !== this.#id) continue
       if (part.error === 1) await this.#reposition(part.partition, c)
       else if (part.error !== 0)
         error = new KafkaError(part.error, `partition ${part.partition} of topic ${this.#at.topic}`)
-      else if (answer) this.#cut(part, answer, batches)
+      else if (answer && part.records !== null && part.records.length > 0) {
+        const failure = this.#cut({ part, records: part.records, first, answer }, batches)
+        first = false
+        if (failure === undefined) continue
+        // What stands before it is given first: next time there is nothing else.
+        if (batches.length === 0) throw failure
+        return { batches }
+      }
     }
     if (memory && answer?.left === 0) this.#at.cluster.memory.give(memory)
     if (error === undefined) return { batches }
@@ -175,36 +217,77 @@ class KafkaSource implements Source {
     return batches.length > 0 ? { batches } : { error }
   }
 
-  #cut(part: FetchedPart, answer: Answer, into: Batch[]): void {
-    if (part.records === null || part.records.length === 0) return
-    const shard = String(part.partition)
-    const from = this.#next.get(part.partition) ?? 0
+  /**
+   * Adds what is good of one partition's answer. @returns why it ends before the answer does
+   * @param a.first the first of the answer: its first batch is there whole, however long it is (KIP-74)
+   */
+  #cut(a: { part: FetchedPart; records: Buffer; first: boolean; answer: Answer }, into: Batch[]): unknown {
+    const { partition } = a.part
+    const from = this.#next.get(partition) ?? 0
     const pieces = new Pieces()
-    for (const { bytes, behind, decoded } of this.#wanted(part, part.records)) pieces.add(bytes, behind, decoded)
-    for (const [i, { behind, own, ...piece }] of pieces.end().entries()) {
-      const batch = batchOf({ shard, last: String(behind), ...piece })
-      if (i === 0) this.#oldest.set(part.partition, { offset: from, time: batch.newest })
+    let failure: unknown
+    try {
+      for (const { bytes, behind, decoded } of this.#wanted(a.part, a.records, a.first))
+        pieces.add(bytes, behind, decoded)
+    } catch (e) {
+      failure = e
+    }
+    const good = pieces.end()
+    failure = translated(pieces.failure, this.#where(partition, good.at(-1)?.behind ?? from)) ?? failure
+    if (failure !== undefined) this.#next.set(partition, good.at(-1)?.behind ?? from)
+    for (const [i, { behind, own, ...piece }] of good.entries()) {
+      const batch = batchOf({ shard: String(partition), last: String(behind), ...piece })
+      if (i === 0) this.#oldest.set(partition, { offset: from, time: batch.newest })
       into.push(batch)
       if (own) continue
-      answer.left++
-      this.#answerOf.set(batch, answer)
+      a.answer.left++
+      this.#answerOf.set(batch, a.answer)
+    }
+    return failure
+  }
+
+  /** What a reader may see of one partition's answer. @throws FNA_ERR_CORRUPT, FNA_ERR_UNSUPPORTED, FNA_ERR_TOO_LARGE */
+  *#wanted(part: FetchedPart, records: Buffer, first: boolean): Generator<Wanted, void, void> {
+    const { partition } = part
+    const corrupt = (what: string, offset: number) =>
+      new FnaError('FNA_ERR_CORRUPT', `${this.#where(partition, offset)}: ${what}`)
+    const { batches } = cutBatches(records)
+    if (batches.length === 0 && first)
+      throw corrupt('what the broker sends is no batch', this.#next.get(partition) ?? 0)
+    const aborted = new Aborted(part)
+    for (const b of batches) {
+      const wanted = this.#next.get(partition) ?? 0
+      if (b.magic !== 2)
+        throw new FnaError(
+          'FNA_ERR_UNSUPPORTED',
+          `${this.#where(partition, wanted)}: a batch of version ${b.magic}, from before Kafka 0.11`,
+        )
+      if (b.lastOffset < wanted) {
+        // It came before, from another broker. A header that says so and is damaged would hide what is in it.
+        if (!isIntact(b)) throw corrupt('the checksum of a batch is wrong', b.baseOffset)
+        continue
+      }
+      const bytes = this.#checked(b, partition, wanted, aborted)
+      const behind = b.lastOffset + 1
+      this.#next.set(partition, behind)
+      if (bytes !== null) yield { bytes, behind, decoded: bytes !== b.bytes }
     }
   }
 
-  /** What a reader may see of one partition's answer. */
-  *#wanted(part: FetchedPart, records: Buffer): Generator<Wanted, void, void> {
-    const aborted = new Aborted(part)
-    for (const b of cutBatches(records).batches) {
-      const wanted = this.#next.get(part.partition) ?? 0
-      if (b.lastOffset < wanted) continue
-      const behind = b.lastOffset + 1
-      this.#next.set(part.partition, behind)
-      if (aborted.hides(b) || b.count === 0) continue
+  /** Null where nothing of it is for anybody. */
+  #checked(b: FetchedBatch, partition: number, wanted: number, aborted: Aborted): Uint8Array | null {
+    if (aborted.hides(b) || b.count === 0) return null
+    try {
       const bytes = this.#whole(b, wanted)
-      if (bytes === null) continue
-      if (this.#at.host.foreign) checkForeign(bytes)
-      yield { bytes, behind, decoded: bytes !== b.bytes }
+      if (bytes !== null && this.#at.host.foreign) checkForeign(bytes)
+      return bytes
+    } catch (e) {
+      throw translated(e, this.#where(partition, wanted))
     }
+  }
+
+  #where(partition: number, offset: number): string {
+    return `partition ${partition} of topic ${this.#at.topic}, from offset ${offset} on`
   }
 
   /** The batch as a sink may write it: without holes, without what stands before the wanted offset, in no transaction. */
@@ -226,27 +309,41 @@ class KafkaSource implements Source {
     if (gap) this.#gaps.push(gap)
   }
 
-  /** Is it still the same topic, with the same partitions? Added ones are read from their beginning. */
+  /** Asks whether it is still the same topic. */
   async #look(c: Call): Promise<void> {
-    const info = await this.#at.cluster.topic(this.#at.topic, c, true).catch(() => null)
-    if (!info) return
-    const id = info.id ?? NO_ID
-    if (id !== this.#id) {
-      const start = anew(this.#given, await offsetsAt(this.#at, 'earliest', c))
-      this.#id = id
-      this.#next.clear()
-      for (const [partition, offset] of start.at) {
-        this.#next.set(partition, offset)
-        this.#given.set(partition, offset)
-      }
-      this.#committed = new Map(start.at)
-      this.#gaps.push(...start.gaps)
-    }
+    await this.#at.cluster.topic(this.#at.topic, c, true).catch(() => null)
+    await this.#follow(c)
+  }
+
+  /** Is it still the same topic, with the same partitions, as far as is known? Added ones are read from their beginning. */
+  async #follow(c: Call): Promise<void> {
+    const info = this.#at.cluster.known(this.#at.topic)
+    if (!info || info === this.#info) return
+    if ((info.id ?? NO_ID) !== this.#id) await this.#beginAnew(info, c)
+    this.#info = info
     for (const { partition } of info.partitions) {
       if (this.#next.has(partition)) continue
       this.#next.set(partition, 0)
       this.#given.set(partition, 0)
     }
+  }
+
+  async #beginAnew(info: TopicInfo, c: Call): Promise<void> {
+    const start = anew(this.#given, await offsetsAt(this.#at, 'earliest', c))
+    this.#id = info.id ?? NO_ID
+    for (const [partition, offset] of this.#last)
+      if (this.#done.get(partition) !== offset) this.#past.set(partition, offset)
+    this.#committer.forget()
+    this.#last.clear()
+    this.#done.clear()
+    this.#next.clear()
+    this.#given.clear()
+    for (const [partition, offset] of start.at) {
+      this.#next.set(partition, offset)
+      this.#given.set(partition, offset)
+    }
+    this.#committed = new Map(start.at)
+    this.#gaps.push(...start.gaps)
   }
 
   /** Milliseconds since the first event that waits was written: looked at, where no fetch has shown it. */

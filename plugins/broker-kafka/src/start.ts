@@ -15,16 +15,26 @@ interface Known {
   readonly offsets: ReadonlyMap<number, number>
 }
 
+/** Where a reader could begin. */
+interface Beginnings {
+  readonly from: From
+  readonly committed: Committed | null
+  /** Where it was, as somebody remembers: the cluster drops a group's offsets with their topic, and with time. */
+  readonly stood?: Position | undefined
+}
+
 /**
- * A position that the caller names goes before the committed one, the committed one before the other beginnings, which are for
- * the first time only.
+ * A position that the caller names goes before the committed one, that before the one that is remembered, all of them before the
+ * other beginnings, which are for the first time only.
  * @param id the topic's
  * @throws FNA_ERR_INVALID for a cursor that is none of ours
  */
-export async function startAt(at: Topic, id: string, from: From, committed: Committed | null, c: Call): Promise<Start> {
-  const known = from.at === 'position' ? fromPosition(from.position) : fromCommitted(committed, id)
-  if (known) return goOn(at, id, known, c)
-  return { at: await offsetsFrom(at, from as Exclude<From, { at: 'position' }>, c), gaps: [] }
+export async function startAt(at: Topic, id: string, b: Beginnings, c: Call): Promise<Start> {
+  const { from } = b
+  if (from.at === 'position') return goOn(at, id, fromPosition(from.position), c)
+  const known =
+    fromCommitted(b.committed, id) ?? (b.stood && Object.keys(b.stood.shards).length > 0 ? fromPosition(b.stood) : null)
+  return known ? goOn(at, id, known, c) : { at: await offsetsFrom(at, from, c), gaps: [] }
 }
 
 const fromPosition = (p: Position): Known => ({

@@ -16,6 +16,7 @@ import {
 import { type Position, readBatchHeader } from '@fnaa/protocol'
 import { type KeptPosition, keptPosition } from './positions.js'
 import { isReplaced, type LiveWriter, type Writer } from './producer.js'
+import { inPieces, isTooLong } from './split.js'
 import type { Topic } from './topic.js'
 
 /** Bytes that one transaction holds at most, and writes. */
@@ -31,6 +32,7 @@ export interface Exact {
   readonly last: string
 }
 interface Waiting extends Exact {
+  parts: Exact['parts']
   readonly since: number
   resolve(cursor: string): void
   reject(e: unknown): void
@@ -50,6 +52,7 @@ export class Transactions {
   #waiting: Waiting[] = []
   #running = false
   #failure: unknown
+  #late: unknown
 
   constructor(at: Topic, who: { writer: LiveWriter; reader: string; position: KeptPosition }, signal: AbortSignal) {
     this.#at = at
@@ -57,6 +60,11 @@ export class Transactions {
     this.#reader = who.reader
     this.#position = who.position
     this.#signal = signal
+  }
+
+  /** Why the transaction under way is not committed yet. */
+  get late(): unknown {
+    return this.#late
   }
 
   write(e: Exact): Promise<string> {
@@ -82,6 +90,7 @@ export class Transactions {
       const group = this.#take()
       try {
         const ends = await this.#transaction(group, c)
+        this.#late = undefined
         for (const w of group) w.resolve(ends.get(w) ?? '')
       } catch (e) {
         await this.#recover(e, group, c)
@@ -177,12 +186,17 @@ export class Transactions {
   async #recover(e: unknown, group: readonly Waiting[], c: Call): Promise<void> {
     this.#waiting.unshift(...group)
     const again =
-      passes(e) || isReplaced(e) || ['OUT_OF_ORDER_SEQUENCE_NUMBER', 'INVALID_TXN_STATE'].includes(kafkaCode(e) ?? '')
+      passes(e) ||
+      isReplaced(e) ||
+      isTooLong(e) ||
+      ['OUT_OF_ORDER_SEQUENCE_NUMBER', 'INVALID_TXN_STATE'].includes(kafkaCode(e) ?? '')
     const late = performance.now() - (this.#waiting[0]?.since ?? 0) > PATIENCE_MS
     if (!again || late || this.#signal.aborted) return this.fail(e)
+    this.#late = e
     this.#at.cluster.forget(this.#at.topic)
     await pause(50, this.#signal)
     try {
+      if (isTooLong(e)) await this.#split(group, c)
       await this.#writer.renew(this.#writer.generation, c)
       this.#sequences.clear()
       const kept = await keptPosition(this.#at, this.#reader, c)
@@ -192,6 +206,17 @@ export class Transactions {
     } catch (failed) {
       this.fail(failed)
     }
+  }
+
+  /** What is over the topic's limit goes out in smaller batches, all of them in the one transaction. */
+  async #split(group: readonly Waiting[], c: Call): Promise<void> {
+    const pieces = await inPieces(
+      this.#at,
+      group.flatMap(w => w.parts.map(([, bytes]) => bytes)),
+      c,
+    )
+    for (const w of group)
+      w.parts = w.parts.flatMap(([partition]) => pieces.shift()!.map(bytes => [partition, bytes] as const))
   }
 }
 
