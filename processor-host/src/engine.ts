@@ -1,16 +1,7 @@
-import {
-  type Call,
-  isFna,
-  type Logger,
-  type Port,
-  type Program,
-  type RunStatus,
-  type Sink,
-  type Source,
-  type Wire,
-} from '@fnaa/core/plugin'
+import type { Call, Logger, Port, Program, RunStatus, Sink, Source, Wire } from '@fnaa/core/plugin'
 import { type Batch, type From, type Gap, isMarker, type Position, type Tier } from '@fnaa/protocol'
 import { FanOut } from './fan-out.js'
+import { describe } from './lane.js'
 import { awaits } from './marker.js'
 import { load, Ports } from './ports.js'
 import type { RunSpec } from './run-spec.js'
@@ -76,11 +67,12 @@ export class Engine {
   }
 
   status(): RunStatus {
+    const error = this.#error ?? this.#waiting()
     return {
       id: this.id,
       epoch: this.epoch,
       phase: this.#phase,
-      ...(this.#error === undefined ? {} : { error: this.#error }),
+      ...(error === undefined ? {} : { error }),
       positions: this.#fan?.positions ?? Object.fromEntries(this.#positions),
       ...(this.#fan ? { sinks: this.#fan.sinks } : {}),
       rates: { ...this.#counts, ...this.#behind },
@@ -186,7 +178,8 @@ export class Engine {
   async #openSource(p: Port, index: number, kept: Position | null, c: Call): Promise<Source> {
     const wire = await this.#wire(p, c)
     const from: From = kept ? { at: 'position', position: kept } : (p.from ?? { at: 'latest' })
-    const source = await wire.source({ reader: this.id, epoch: this.epoch, from }, c)
+    const stood = p.stood === undefined ? {} : { stood: p.stood }
+    const source = await wire.source({ reader: this.id, epoch: this.epoch, from, ...stood }, c)
     if (await awaits(p, wire, source, c)) this.#awaited.add(index)
     return source
   }
@@ -213,6 +206,10 @@ export class Engine {
       if (isGap(piece)) {
         this.#gap(piece)
         if (piece.reason === 'epoch') this.#sourceEpoch = (await source.lag(c)).epoch
+        // So that it is told once, and not again by the next run.
+        const told = written.then(() => source.commit(piece.shard, piece.to, c))
+        told.catch(e => failed.abort(e))
+        commits.push(told)
         continue
       }
       // A marker is for nobody: it is passed over when what came before it is safe.
@@ -288,13 +285,29 @@ export class Engine {
       this.#positions.set(this.#spec.run.sources[i]!.name, await s.position(c))
   }
 
+  /** A broker that does not answer holds up what is measured, not what is said of it. */
   async #watchLag(c: Call): Promise<void> {
+    let measuring = false
     while (!c.signal.aborted && this.#phase !== 'failed') {
       await new Promise(resolve => setTimeout(resolve, LAG_MS).unref())
       if (c.signal.aborted) return
-      await this.#measure(c).catch(() => undefined)
+      if (!measuring) {
+        measuring = true
+        const measured = this.#measure(c).catch(() => undefined)
+        await Promise.race([measured, new Promise(resolve => setTimeout(resolve, LAG_MS).unref())])
+        void measured.then(() => {
+          measuring = false
+        })
+      }
       this.#report(this.status())
     }
+  }
+
+  /** Why nothing passes at this moment, of a run that goes on. */
+  #waiting(): string | undefined {
+    const e =
+      this.#fan?.waiting ?? [...this.#sources, ...this.#sinks].map(x => x.waiting?.()).find(x => x !== undefined)
+    return e === undefined ? undefined : describe(e)
   }
 
   #enter(phase: RunStatus['phase']): void {
@@ -304,8 +317,7 @@ export class Engine {
 
   #fail(e: unknown): void {
     if (this.#stop.signal.aborted) return
-    const code = isFna(e) ? `${e.code} ` : ''
-    this.#error = `${code}${(e as Error).message}`.slice(0, 500)
+    this.#error = describe(e)
     this.#log.warn({ processor: this.id, err: e as Error }, 'run failed')
     void this.#close()
     this.#enter('failed')

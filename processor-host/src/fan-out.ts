@@ -117,6 +117,12 @@ export class FanOut {
     }
     return found
   }
+  /** Why nothing is read at this moment, or is written to none of the sinks. */
+  get waiting(): unknown {
+    const late = [...this.#readings].map(r => r.source?.waiting?.()).find(e => e !== undefined)
+    const sinks = [...this.#lanes.values()].map(l => l.status.error)
+    return late ?? (sinks.length > 0 && sinks.every(e => e !== undefined) ? sinks[0] : undefined)
+  }
   /** How many reads of the source are open. */
   get reads(): number {
     return [...this.#readings].filter(r => r.source !== null).length

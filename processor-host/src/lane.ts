@@ -67,7 +67,8 @@ export class Lane {
   }
   get status(): SinkStatus {
     if (this.#error !== undefined) return { phase: 'failed', error: this.#error }
-    return { phase: this.#sink ? 'running' : 'starting' }
+    const late = this.#sink?.sink.waiting?.()
+    return { phase: this.#sink ? 'running' : 'starting', ...(late === undefined ? {} : { error: describe(late) }) }
   }
 
   /** Resolves when there may be room again, or nothing is open any more. */

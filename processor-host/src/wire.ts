@@ -1,7 +1,7 @@
 import { createRequire } from 'node:module'
 import { fileURLToPath } from 'node:url'
 import type { Json, Port, Run, RunStatus } from '@fnaa/core/plugin'
-import type { From } from '@fnaa/protocol'
+import type { From, Position } from '@fnaa/protocol'
 import type { GrpcObject, ServiceClientConstructor, ServiceDefinition } from '@grpc/grpc-js'
 import type { RunSpec } from './run-spec.js'
 
@@ -22,6 +22,7 @@ export interface PortMessage {
   from: string
   driver: string
   foreign: boolean
+  stood: string
   marker: string
   markerAwaited: boolean
 }
@@ -75,6 +76,7 @@ const portMessage = (p: Port, secrets: RunSpec['secrets']): PortMessage => ({
   from: p.from === undefined ? '' : JSON.stringify(p.from),
   driver: p.driver,
   foreign: p.foreign,
+  stood: p.stood === undefined ? '' : JSON.stringify(p.stood),
   marker: p.marker?.id ?? '',
   markerAwaited: p.marker?.awaited ?? false,
 })
@@ -115,6 +117,7 @@ function portOf(
     ...(m.from === '' ? {} : { from: JSON.parse(m.from) as From }),
     driver: m.driver,
     foreign: m.foreign,
+    ...(m.stood === '' ? {} : { stood: JSON.parse(m.stood) as Position }),
     ...(m.marker === '' ? {} : { marker: { id: m.marker, awaited: m.markerAwaited } }),
   }
 }

@@ -37,6 +37,7 @@ const row = (cx: Context, p: Resource<'Processor'>) =>
     ['phase', cx.kernel.processors.phaseOf(p.name) ?? p.status.phase ?? p.spec.desired],
     ['sources', ends(p.spec.sources)],
     ['sinks', ends(p.spec.sinks)],
+    ['error', cx.kernel.processors.errorOf(p.name)],
   ] as const
 
 export const getProcessors: Handler = {
@@ -67,7 +68,6 @@ export const describeProcessor: Handler = {
           ['raw', s?.rates?.['raw']],
           ['rebatched', s?.rates?.['rebatched']],
           ['decoded', s?.rates?.['decoded']],
-          ['error', s?.error ?? Object.values(s?.sinks ?? {}).find(x => x.error)?.error ?? p.status.error],
         ],
         { rates: s?.rates, owner: p.spec.owner, sink_status: s?.sinks },
       ),

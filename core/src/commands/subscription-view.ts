@@ -21,10 +21,15 @@ export function mineItem(k: Kernel, s: Mine): Item {
       ['lag-ms', rates?.['behindMs']],
       ['gaps', s.status.gaps],
       ['reason', s.status.reason],
+      ['error', errorOf(k, s)],
     ],
-    { for: s.spec.for, peer: s.status.peer, endpoint: s.status.name, error: s.status.error },
+    { for: s.spec.for, peer: s.status.peer, endpoint: s.status.name },
   )
 }
+
+/** Why nothing passes: what asking the owner came to, or what its processor meets. */
+const errorOf = (k: Kernel, s: Mine): string | undefined =>
+  s.status.error ?? (s.spec.desired === 'stop' ? undefined : k.processors.errorOf(s.name))
 
 /** The rest, as DESCRIBE shows it. */
 export const minePairs = (s: Mine) =>
@@ -34,7 +39,6 @@ export const minePairs = (s: Mine) =>
     ['peer', s.status.peer],
     ['level', s.status.level],
     ['renew-by', s.status.renewBy],
-    ['error', s.status.error],
     ['receipt', s.status.receipt],
   ] as const
 

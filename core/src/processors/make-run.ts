@@ -8,7 +8,7 @@ import { queueName } from '../names/names.js'
 import { begin, cursorOf, sinkCursor } from './cursors.js'
 import { SUBSCRIBER } from './feeds.js'
 import { type End, ownSubscription, type Plan, type Proc, subscriptionOf } from './plan.js'
-import { readerBegins } from './reader-place.js'
+import { readerBegins, readerStood } from './reader-place.js'
 
 /** What a run is made from. */
 export interface Making {
@@ -71,6 +71,7 @@ async function portOf(
   const secret = String(index)
   const foreign = end.subscription !== undefined && !ownSubscription(k, end.name)
   const from = await beginning(w, plan, end, isSource)
+  const stood = isSource && plan.cursors !== 'sink' ? await readerStood(k, p.name, end, c) : undefined
   if (w.kept?.has(end.name)) {
     // Nothing new to say.
   } else if (end.subscription !== undefined) {
@@ -89,6 +90,7 @@ async function portOf(
     driver: driverUrl(manifest.driver, w.base),
     foreign,
     ...from,
+    ...(stood && { stood }),
     ...markerOf(k, end, isSource),
   }
 }

@@ -8,7 +8,7 @@ import { step } from '../resources/steps.js'
 import { cursorOf, forgetPlaces, keepPlaces } from './cursors.js'
 import { makeRun } from './make-run.js'
 import { allowed, type Plan, type Proc, planOf, sameButSinks } from './plan.js'
-import { keepReader } from './reader-place.js'
+import { forgetSources, keepReader } from './reader-place.js'
 
 interface Runtime {
   readonly id: string
@@ -41,6 +41,8 @@ export class Processors {
   /** What was last handed to the runtime: the same plan is not handed over again. */
   readonly #handed = new Map<string, Handed>()
   readonly #retries = new Map<string, Retry>()
+  /** Gaps of a run that have been counted. */
+  readonly #gaps = new Map<string, { readonly epoch: number; readonly gaps: number }>()
   #runs = 0
 
   constructor(kernel: Kernel, base: string) {
@@ -72,6 +74,12 @@ export class Processors {
 
   status(id: string): RunStatus | undefined {
     return this.#status.get(id)
+  }
+  /** Why it has failed, or why nothing passes at this moment: of the run, of one of its sinks, or why none can be. */
+  errorOf(id: string): string | undefined {
+    const s = this.#status.get(id)
+    const sink = Object.values(s?.sinks ?? {}).find(x => x.error)
+    return s ? (s.error ?? sink?.error) : this.#k.resources.get('Processor', id)?.status.error
   }
   phaseOf(id: string): RunStatus['phase'] | undefined {
     const p = this.#k.resources.get('Processor', id)
@@ -105,6 +113,7 @@ export class Processors {
       this.#status.delete(s.id)
       this.#handed.delete(s.id)
     } else this.#status.set(s.id, s)
+    this.#countGaps(s)
     const run = this.#handed.get(s.id)?.run
     if (run?.epoch === s.epoch && s.positions) keepReader(this.#k, run, s.positions)
     const p = s.sinks ? this.#k.resources.get('Processor', s.id) : undefined
@@ -112,6 +121,22 @@ export class Processors {
     if (before?.phase === s.phase && before.epoch === s.epoch && before.sourceEpoch === s.sourceEpoch) return
     this.#k.queue.add(`Processor/${s.id}`)
     this.#k.queue.add(`Subscription/${s.id}`)
+  }
+
+  /** A gap is a count in the status of the subscription, beside the run's own. */
+  #countGaps(s: RunStatus): void {
+    const gaps = s.rates?.['gaps'] ?? 0
+    const known = this.#gaps.get(s.id)
+    const more = gaps - (known?.epoch === s.epoch ? known.gaps : 0)
+    if (more <= 0) return
+    this.#gaps.set(s.id, { epoch: s.epoch, gaps })
+    const counted = this.#k.resources.update(
+      'Subscription',
+      s.id,
+      n => ({ status: { ...n.status, gaps: (n.status.gaps ?? 0) + more } }),
+      { signal: AbortSignal.timeout(10_000), reserve: true },
+    )
+    counted.catch(err => this.#k.log.warn({ processor: s.id, err }, 'a gap is not counted'))
   }
 
   /** Backs off, unless it ran well for a while. */
@@ -217,7 +242,9 @@ export class Processors {
     const epoch = this.#k.epoch * RUNS + ++this.#runs
     const { run, secrets } = await makeRun({ k: this.#k, p, epoch, base: this.#base, c }, plan)
     this.#handed.set(p.name, { epoch, plan, desired: p.spec.desired, run })
-    this.#status.set(p.name, { id: p.name, epoch, phase: 'starting' })
+    // Why the run before has failed stands until this one has begun.
+    const error = this.errorOf(p.name)
+    this.#status.set(p.name, { id: p.name, epoch, phase: 'starting', ...(error === undefined ? {} : { error }) })
     try {
       await runtime.service.ensure(run, secrets, c)
     } catch (e) {
@@ -262,6 +289,7 @@ export class Processors {
       if (f) await this.#k.positions.delete(cursorOf(p, f), c)
     }
     await forgetPlaces(this.#k, p, p.spec.sinks, c)
+    await forgetSources(this.#k, p, c)
     await this.#k.resources.update('Processor', p.name, () => ({ finalizers: [] }), c, p.uid)
   }
 
@@ -271,6 +299,7 @@ export class Processors {
     await runtime?.service.remove(p.name, this.#k.epoch * RUNS + ++this.#runs, c)
     this.#status.delete(p.name)
     this.#retries.delete(p.name)
+    this.#gaps.delete(p.name)
   }
 
   async #refuse(p: Proc, runtime: Runtime | undefined, error: string, c: Call): Promise<undefined> {
