@@ -20,6 +20,8 @@ export interface FetchedBatch {
   readonly attributes: number
 }
 
+const UNREAD = { baseOffset: -1, lastOffset: -1, count: 0, producerId: -1n, attributes: 0 } as const
+
 /**
  * Cuts a fetch's record set into batches. The last may be there in part only and is left out.
  * @returns the batches, and whether something stood behind them that is no whole batch
@@ -27,7 +29,13 @@ export interface FetchedBatch {
 export function cutBatches(records: Buffer): { readonly batches: FetchedBatch[]; readonly partial: boolean } {
   const batches: FetchedBatch[] = []
   let at = 0
-  while (records.length - at >= AT.records) {
+  while (records.length - at > AT.magic) {
+    const magic = records.readInt8(at + AT.magic)
+    if (magic !== 2) {
+      // Of a version that lies otherwise: its reader says so.
+      batches.push({ ...UNREAD, bytes: records.subarray(at), magic })
+      break
+    }
     const length = records.readInt32BE(at + AT.length) + 12
     if (length < AT.records || at + length > records.length) break
     const baseOffset = Number(records.readBigInt64BE(at + AT.baseOffset))
@@ -36,7 +44,7 @@ export function cutBatches(records: Buffer): { readonly batches: FetchedBatch[];
       baseOffset,
       lastOffset: baseOffset + records.readInt32BE(at + AT.lastOffsetDelta),
       count: records.readInt32BE(at + AT.count),
-      magic: records.readInt8(at + AT.magic),
+      magic,
       producerId: records.readBigInt64BE(at + AT.producerId),
       attributes: records.readInt16BE(at + AT.attributes),
     })

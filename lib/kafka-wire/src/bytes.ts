@@ -1,6 +1,8 @@
 import { KafkaError } from './errors.js'
 
 const GROW = 256
+/** Elements of all lists of one answer: some 20,000 partitions with all that is told of them. */
+const MOST_ELEMENTS = 300_000
 
 /**
  * Writes Kafka's primitive types (big-endian). `flexible` versions of a request use compact lengths and end each structure with
@@ -122,6 +124,7 @@ export class Writer {
 /** Reads them. What a broker sends is not trusted: every length is checked against what is there. */
 export class Reader {
   #at = 0
+  #elements = 0
   flexible = false
 
   constructor(readonly buffer: Buffer) {}
@@ -175,9 +178,16 @@ export class Reader {
     const n = this.flexible ? this.uvarint() - 1 : this.int32()
     // Every element has a byte at least: a count that cannot be is refused before memory is asked for.
     if (n > this.left) throw broken('a list counts more than there is')
+    // A few bytes become an object of a hundred.
+    this.#elements += Math.max(0, n)
+    if (this.#elements > MOST_ELEMENTS) throw broken('its lists are longer than any cluster needs')
     const out: T[] = []
     for (let i = 0; i < n; i++) out.push(each())
     return out
+  }
+  /** The end of the answer. @throws KafkaError where something stands behind it */
+  over(): void {
+    if (this.left > 0) throw broken('something stands behind it')
   }
   /** The end of a structure: tagged fields of versions to come are passed over. */
   end(): void {

@@ -15,12 +15,17 @@ export interface ClusterOptions {
   readonly sasl?: Sasl | undefined
   readonly clientId?: string
   readonly timeoutMs?: number
+  /** Bytes of the longest answer to a fetch; 128 MiB if absent. */
+  readonly longestFetch?: number
 }
 
 /** A fetch that waits holds up what is behind it: each purpose has connections of its own. */
 export type Purpose = 'fetch' | 'produce' | 'control'
 
 const CONNECT_MS = 5_000
+/** Brokers of one cluster, and how many of them are tried before it is said that none answers. */
+const MOST_NODES = 5000
+const MOST_TRIED = 50
 /** Milliseconds after which what is remembered of a topic is asked for again, beside what goes on: partitions are added, leaders move back. */
 const REFRESH_MS = 5_000
 const BACKOFF_MS = [10, 25, 50, 100, 200, 400, 800, 1000] as const
@@ -58,8 +63,13 @@ export class Cluster {
   async metadata(topics: readonly string[] | null, c: Call): Promise<MetadataAnswer> {
     const connection = await this.any(c)
     const answer = await connection.request(metadata, { topics })
+    if (answer.nodes.length > MOST_NODES)
+      throw new KafkaError('INVALID_RESPONSE', `a cluster of ${answer.nodes.length} brokers`)
+    // Those of before are not kept: whoever names others each time fills no memory.
+    if (answer.nodes.length > 0) this.#nodes.clear()
     for (const node of answer.nodes) this.#nodes.set(node.id, node)
     for (const topic of answer.topics) {
+      if (topics !== null && !topics.includes(topic.name)) continue
       if (topic.error === 0) this.#topics.set(topic.name, { info: topic, since: performance.now() })
       else this.#topics.delete(topic.name)
     }
@@ -142,7 +152,7 @@ export class Cluster {
     ].sort((a, b) => since(a) - since(b))
     const failures: string[] = []
     let last: unknown
-    for (const at of servers) {
+    for (const at of servers.slice(0, MOST_TRIED)) {
       if (c.signal.aborted || this.signal.aborted) throw new FnaError('FNA_ERR_CLOSED', 'called off')
       try {
         return await this.#connect(at, 'control')
@@ -182,13 +192,30 @@ export class Cluster {
     const key = `${purpose} ${at}`
     const known = this.#connections.get(key)
     // Whoever of those that wait is first opens another one, for all of them.
-    if (known) return known.then(k => (k.closed ? this.#reopened(key, at, purpose, known) : k))
-    return this.#open(key, at, purpose)
+    if (!known) return this.#open(key, at, purpose)
+    return known.then(k => {
+      if (!k.closed) return k
+      // One that broke the protocol while nobody waited is told to whoever comes next: it would do it again.
+      if (!k.broken) return this.#reopened(key, at, purpose, known)
+      if (this.#connections.get(key) === known) this.#connections.delete(key)
+      throw k.broken
+    })
   }
 
   #reopened(key: string, at: string, purpose: Purpose, ended: Promise<Connection>): Promise<Connection> {
     const known = this.#connections.get(key)
     return known && known !== ended ? known : this.#open(key, at, purpose)
+  }
+
+  /** Addresses that come and go leave nothing behind. */
+  #prune(): void {
+    for (const [key, known] of this.#connections) {
+      const forget = (k: Connection) => {
+        if (k.closed && !k.broken && this.#connections.get(key) === known) this.#connections.delete(key)
+      }
+      known.then(forget, () => undefined)
+    }
+    if (this.#troubled.size > MOST_TRIED) this.#troubled.clear()
   }
 
   #open(key: string, at: string, purpose: Purpose): Promise<Connection> {
@@ -202,6 +229,7 @@ export class Cluster {
     }
     // Shared by whoever asks meanwhile: no one of them may call it off.
     const signal = AbortSignal.any([this.signal, AbortSignal.timeout(CONNECT_MS)])
+    this.#prune()
     const onHang = () => this.#troubled.set(at, performance.now())
     const memory = purpose === 'fetch' ? this.memory : undefined
     const opening = Connection.open(target, { ...this.#opt, memory, onHang }, { signal })

@@ -1,9 +1,10 @@
 import type { Duplex } from 'node:stream'
 import { type Call, type Dial, type DialTarget, FnaError, isFna } from '@fnaa/core/plugin'
 import type { Api } from './api.js'
+import { fetch } from './apis/fetch.js'
 import { apiVersions, saslAuthenticate, saslHandshake } from './apis/session.js'
 import { Reader, Writer } from './bytes.js'
-import { expectOk, KafkaError } from './errors.js'
+import { expectOk, KafkaError, said } from './errors.js'
 import type { Memory } from './memory.js'
 import { Receiver } from './receiver.js'
 import { converse, type Sasl } from './sasl.js'
@@ -16,6 +17,8 @@ export interface ConnectOptions {
   readonly timeoutMs?: number
   /** Where answers go; memory of their own if absent. */
   readonly memory?: Memory | undefined
+  /** Bytes of the longest answer to a fetch; 128 MiB if absent. */
+  readonly longestFetch?: number | undefined
   /** Told when it has been silent for longer: a broker that hangs, whatever its kernel still accepts. */
   readonly onHang?: () => void
 }
@@ -28,8 +31,14 @@ interface Waiting {
   readonly due: number
 }
 
-/** The longest answer that is taken: a fetch is bounded by its own `maxBytes`, but may hold one batch over it. */
-const LONGEST = 128 << 20
+/** Bytes of the longest answer that is taken; a fetch has a bound of its own. */
+const LONGEST = 16 << 20
+/** The same of a fetch: bounded by its own `maxBytes`, but it may hold one batch over it. */
+const LONGEST_FETCH = 128 << 20
+/** Milliseconds between two logins, however short a broker says that a session lives. */
+const RELOGIN_MS = 1000
+/** So many times the time-out, and an answer is given up even if it trickles. */
+const TRICKLE = 10
 const TIMEOUT_MS = 10_000
 
 /**
@@ -46,6 +55,7 @@ export class Connection {
   #versions: ReadonlyMap<number, readonly [number, number]> = new Map()
   #correlation = 0
   #failure: Error | null = null
+  #unasked = false
   #sweep: NodeJS.Timeout | null = null
   #relogin: NodeJS.Timeout | null = null
   #sasl: Sasl | undefined
@@ -57,8 +67,14 @@ export class Connection {
     this.#timeoutMs = opt.timeoutMs ?? TIMEOUT_MS
     this.#onHang = opt.onHang
     this.#sasl = opt.sasl
-    const { memory } = opt
-    this.#receiver = new Receiver(LONGEST, answer => this.#answered(answer), memory && (n => memory.take(n)))
+    const { memory, longestFetch = LONGEST_FETCH } = opt
+    const most = () => {
+      const [next] = this.#waiting.values()
+      this.#unasked = next === undefined
+      if (!next) throw new KafkaError('INVALID_RESPONSE', 'an answer to nothing that was asked')
+      return next.api.key === fetch.key ? longestFetch : LONGEST
+    }
+    this.#receiver = new Receiver(most, answer => this.#answered(answer), memory && (n => memory.take(n)))
   }
 
   async #dial(at: DialTarget, dial: Dial, c: Call): Promise<void> {
@@ -113,6 +129,11 @@ export class Connection {
 
   get closed(): boolean {
     return this.#failure !== null
+  }
+
+  /** What the broker sent that nobody had asked for, where that ended it while nothing was under way. */
+  get broken(): Error | null {
+    return this.#unasked ? this.#failure : null
   }
 
   /** Does the broker know a version of it that we know? */
@@ -172,7 +193,10 @@ export class Connection {
     if (shake.error !== 0)
       throw new KafkaError(
         shake.error,
-        `the broker does not offer ${sasl.mechanism} but ${shake.mechanisms.join(', ')}`,
+        `the broker does not offer ${sasl.mechanism} but ${shake.mechanisms
+          .slice(0, 10)
+          .map(m => said(m, 20))
+          .join(', ')}`,
       )
     let lifetimeMs = 0
     await converse(sasl, async data => {
@@ -184,7 +208,7 @@ export class Connection {
     // KIP-368: a broker closes the connection of who has not logged in again in time.
     if (lifetimeMs > 0) {
       const again = () => void this.#login().catch(e => this.destroy(e as Error))
-      this.#relogin = setTimeout(again, Math.min(lifetimeMs * 0.8, 0x7fffffff))
+      this.#relogin = setTimeout(again, Math.min(Math.max(lifetimeMs * 0.8, RELOGIN_MS), 0x7fffffff))
       this.#relogin.unref()
     }
   }
@@ -207,9 +231,11 @@ export class Connection {
 
   #answered(answer: Buffer): void {
     const correlation = answer.readInt32BE(0)
-    const w = this.#waiting.get(correlation)
+    // A broker answers in order.
+    const [next] = this.#waiting
+    const w = next?.[0] === correlation ? next[1] : undefined
     if (!w) {
-      this.destroy(new KafkaError('INVALID_RESPONSE', 'an answer to nothing that was asked'))
+      this.destroy(new KafkaError('INVALID_RESPONSE', 'an answer to something else than was asked'))
       return
     }
     this.#waiting.delete(correlation)
@@ -223,7 +249,9 @@ export class Connection {
         reader.flexible = true
         reader.end()
       }
-      w.resolve(w.api.decode(reader, w.version))
+      const decoded = w.api.decode(reader, w.version)
+      reader.over()
+      w.resolve(decoded)
     } catch (e) {
       w.reject(e as Error)
       this.destroy(e as Error)
@@ -234,9 +262,9 @@ export class Connection {
   #watch(): void {
     this.#sweep ??= setInterval(() => {
       const now = performance.now()
-      if (now - this.#alive < this.#timeoutMs) return
+      const silent = now - this.#alive >= this.#timeoutMs
       for (const w of this.#waiting.values()) {
-        if (now < w.due) continue
+        if (now < w.due + (silent ? 0 : TRICKLE * this.#timeoutMs)) continue
         this.#onHang?.()
         this.destroy(new FnaError('FNA_ERR_UNAVAILABLE', `the broker does not answer ${w.api.name} in time`))
         return

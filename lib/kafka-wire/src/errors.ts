@@ -91,9 +91,12 @@ export class KafkaError extends FnaError {
   }
 }
 
+/** What a broker said in words, as far as it can be shown: printable, and no more than `most` characters. */
+export const said = (text: string, most = 200): string => text.slice(0, most).replace(/[^\x20-\x7e]+/g, ' ')
+
 /** @throws KafkaError for anything but 0 */
 export function expectOk(code: number, what: string, text?: string | null): void {
-  if (code !== 0) throw new KafkaError(code, text ? `${what}: ${text}` : what)
+  if (code !== 0) throw new KafkaError(code, text ? `${what}: ${said(text)}` : what)
 }
 
 /** Kafka's name for what went wrong, where it is one of its own errors. */

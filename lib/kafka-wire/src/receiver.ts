@@ -8,7 +8,7 @@ const AHEAD = 8192
  * for its first bytes it is received straight into it.
  */
 export class Receiver {
-  readonly #most: number
+  readonly #most: () => number
   readonly #done: (answer: Buffer) => void
   readonly #take: (length: number) => Buffer
   readonly #head = Buffer.alloc(4)
@@ -18,11 +18,11 @@ export class Receiver {
   #ahead: Buffer | null = null
 
   /**
-   * @param most the longest answer in bytes
+   * @param most the longest that the next answer may be in bytes
    * @param take where an answer goes
    */
   constructor(
-    most: number,
+    most: () => number,
     done: (answer: Buffer) => void,
     take: (length: number) => Buffer = n => Buffer.allocUnsafeSlow(n),
   ) {
@@ -62,7 +62,7 @@ export class Receiver {
   }
 
   #begin(length: number): void {
-    if (length < 4 || length > this.#most)
+    if (length < 4 || length > this.#most())
       throw new KafkaError(
         'INVALID_RESPONSE',
         `an answer of ${length} bytes: is this a Kafka listener, and is it one with TLS?`,

@@ -1,5 +1,6 @@
 import { type Credential, type Driver, type DriverHost, type Endpoint, FnaError } from '@fnaa/core/plugin'
 import { Cluster, type Sasl } from '@fnaa/kafka-wire'
+import { LIMITS } from '@fnaa/protocol'
 import { openSink } from './sink.js'
 import { openSource } from './source.js'
 import { namesOf } from './topic.js'
@@ -12,6 +13,7 @@ const driver: Driver = {
       dial: host.dial,
       tls: endpoint.tls,
       sasl: saslOf(credential, endpoint, host),
+      ...(host.foreign && { longestFetch: FOREIGN_FETCH }),
     })
     try {
       // Whether anybody answers, lets us in and knows the topic is said here, not at the first event.
@@ -32,6 +34,8 @@ export default driver
 
 /** Milliseconds: a cluster that is just electing leaders is waited for, one that is down is the controller's to wait for. */
 const OPEN_MS = 5000
+/** Bytes of an answer of a stranger's: what a fetch asks for, and one batch over it. */
+const FOREIGN_FETCH = LIMITS.expanded + (4 << 20)
 
 function saslOf(credential: Credential | null, endpoint: Endpoint, host: DriverHost): Sasl | undefined {
   if (credential === null) return undefined

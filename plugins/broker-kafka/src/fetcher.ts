@@ -8,6 +8,7 @@ const WAIT_MS = 500
 /** Bytes of one answer, and of one partition in it; a single batch may be longer. */
 const MOST = 2 << 20
 const MOST_OF_PARTITION = 1 << 20
+const HASTE_MS = WAIT_MS / 10
 const PAUSE_MS = [20, 50, 100, 250, 500, 1000] as const
 
 /** What came of one fetch: parts, or why there are none. */
@@ -91,8 +92,12 @@ export class Fetcher {
         maxBytes: MOST_OF_PARTITION,
       }))
       const session = { id: 0, epoch: -1 }
+      const asked = performance.now()
       const request = { waitMs: WAIT_MS, minBytes: 1, maxBytes: MOST, committed: true, session, parts }
       const answer: FetchAnswer = await connection.request(fetch, request, WAIT_MS)
+      const useful = answer.parts.some(p => p.error !== 0 || (p.records?.length && this.#offsets.has(p.partition)))
+      // A broker waits before it says that there is nothing: one that does not would be asked without end.
+      if (!useful && performance.now() - asked < HASTE_MS) await pause(HASTE_MS, c.signal)
       return { parts: answer.parts }
     } catch (error) {
       return this.#failed(error, c)

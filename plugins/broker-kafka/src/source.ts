@@ -1,3 +1,4 @@
+import { setImmediate as breath } from 'node:timers/promises'
 import { type Call, FnaError, type Source } from '@fnaa/core/plugin'
 import {
   cutBatches,
@@ -15,7 +16,7 @@ import {
 } from '@fnaa/kafka-wire'
 import { type Batch, batchOf, type From, type Gap, type Position, trimBatch } from '@fnaa/protocol'
 import { Aborted } from './aborted.js'
-import { checkForeign } from './check-foreign.js'
+import { checkForeign, recodeForeign } from './check-foreign.js'
 import { Committer } from './committer.js'
 import { Group } from './fence.js'
 import { Fetcher } from './fetcher.js'
@@ -31,6 +32,10 @@ const PATIENCE_MS = 30_000
 /** Milliseconds after its last failure for which a part of the topic is said not to come. */
 const STILL_MS = 3000
 const NO_ID = '?'
+/** Milliseconds of work on one answer without a pause. */
+const TURN_MS = 20
+/** Answers in a row, of one partition, that hold nothing from its position on. */
+const MOST_STILL = 10
 
 /** Opens a topic at its reader's position. With epoch 0 no position is kept and nobody is fenced. */
 export async function openSource(
@@ -92,6 +97,8 @@ class KafkaSource implements Source {
   readonly #done = new Map<number, number>()
   /** Commits up to there are of the topic before this one: they say nothing of it. */
   readonly #past = new Map<number, number>()
+  /** How many answers in a row held nothing new. */
+  readonly #still = new Map<number, number>()
 
   constructor(at: Topic, info: TopicInfo, group: Group | null, start: Offsets, gaps: readonly Gap[]) {
     this.#at = at
@@ -197,13 +204,13 @@ class KafkaSource implements Source {
     let error: unknown
     let first = true
     for (const part of parts) {
-      // An answer of the topic that this one took the place of.
-      if (part.topic !== this.#at.topic && part.topic !== this.#id) continue
+      // An answer of the topic that this one took the place of, or what nobody asked for.
+      if ((part.topic !== this.#at.topic && part.topic !== this.#id) || !this.#next.has(part.partition)) continue
       if (part.error === 1) await this.#reposition(part.partition, c)
       else if (part.error !== 0)
         error = new KafkaError(part.error, `partition ${part.partition} of topic ${this.#at.topic}`)
       else if (answer && part.records !== null && part.records.length > 0) {
-        const failure = this.#cut({ part, records: part.records, first, answer }, batches)
+        const failure = await this.#cut({ part, records: part.records, first, answer }, batches)
         first = false
         if (failure === undefined) continue
         // What stands before it is given first: next time there is nothing else.
@@ -221,14 +228,23 @@ class KafkaSource implements Source {
    * Adds what is good of one partition's answer. @returns why it ends before the answer does
    * @param a.first the first of the answer: its first batch is there whole, however long it is (KIP-74)
    */
-  #cut(a: { part: FetchedPart; records: Buffer; first: boolean; answer: Answer }, into: Batch[]): unknown {
+  async #cut(
+    a: { part: FetchedPart; records: Buffer; first: boolean; answer: Answer },
+    into: Batch[],
+  ): Promise<unknown> {
     const { partition } = a.part
     const from = this.#next.get(partition) ?? 0
     const pieces = new Pieces()
     let failure: unknown
+    let began = performance.now()
     try {
-      for (const { bytes, behind, decoded } of this.#wanted(a.part, a.records, a.first))
+      for (const { bytes, behind, decoded } of this.#wanted(a.part, a.records, a.first)) {
         pieces.add(bytes, behind, decoded)
+        // Others get their turn: little can expand to much.
+        if (performance.now() - began < TURN_MS) continue
+        await breath()
+        began = performance.now()
+      }
     } catch (e) {
       failure = e
     }
@@ -255,6 +271,7 @@ class KafkaSource implements Source {
     if (batches.length === 0 && first)
       throw corrupt('what the broker sends is no batch', this.#next.get(partition) ?? 0)
     const aborted = new Aborted(part)
+    const from = this.#next.get(partition)
     for (const b of batches) {
       const wanted = this.#next.get(partition) ?? 0
       if (b.magic !== 2)
@@ -269,18 +286,26 @@ class KafkaSource implements Source {
       }
       const bytes = this.#checked(b, partition, wanted, aborted)
       const behind = b.lastOffset + 1
+      if (!Number.isSafeInteger(behind)) throw corrupt('an offset that cannot be', wanted)
       this.#next.set(partition, behind)
       if (bytes !== null) yield { bytes, behind, decoded: bytes !== b.bytes }
     }
+    if (batches.length > 0 && this.#stands(partition, this.#next.get(partition) === from))
+      throw corrupt('the broker gives nothing but what stands before it', from ?? 0)
+  }
+
+  /** An answer that was under way while its partition moved may hold nothing new; one after the other may not. */
+  #stands(partition: number, still: boolean): boolean {
+    const times = still ? (this.#still.get(partition) ?? 0) + 1 : 0
+    this.#still.set(partition, times)
+    return times > MOST_STILL
   }
 
   /** Null where nothing of it is for anybody. */
   #checked(b: FetchedBatch, partition: number, wanted: number, aborted: Aborted): Uint8Array | null {
     if (aborted.hides(b) || b.count === 0) return null
     try {
-      const bytes = this.#whole(b, wanted)
-      if (bytes !== null && this.#at.host.foreign) checkForeign(bytes)
-      return bytes
+      return this.#at.host.foreign ? this.#foreign(b, wanted) : this.#whole(b, wanted)
     } catch (e) {
       throw translated(e, this.#where(partition, wanted))
     }
@@ -295,6 +320,14 @@ class KafkaSource implements Source {
     if (isHoled(b) || isAppendTime(b)) return recode(b.bytes, wanted)
     if (isTransactional(b)) unmark(b)
     return trimBatch(b.bytes, wanted - b.baseOffset)
+  }
+
+  /** The same of a stranger's: looked through before anything is made of it. */
+  #foreign(b: FetchedBatch, wanted: number): Uint8Array | null {
+    if (isHoled(b)) return recodeForeign(b, wanted)
+    if (isTransactional(b)) unmark(b)
+    const bytes = checkForeign(b.bytes)
+    return isAppendTime(b) && bytes === b.bytes ? recode(bytes, wanted) : trimBatch(bytes, wanted - b.baseOffset)
   }
 
   /** The offset that was asked for is not there any more, or not yet. */

@@ -94,6 +94,7 @@ export const fetch = api<FetchRequest, FetchAnswer>({
       r.end()
       return of
     })
+    r.end()
     return { throttleMs, error, session, parts: parts.flat() }
   },
 })

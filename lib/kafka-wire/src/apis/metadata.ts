@@ -84,6 +84,8 @@ export const metadata = api<{ readonly topics: readonly string[] | null; readonl
       r.end()
       return { error, name, id: id === NO_ID ? null : id, partitions, rights: rights === UNTOLD ? null : rights }
     })
+    if (v >= 8 && v <= 10) r.int32()
+    r.end()
     return { nodes, cluster, controller, topics }
   },
 })

@@ -1,0 +1,25 @@
+// `npm run fuzz -- --cases N --seed S`: the parsers of what other machines send, over damaged input, for as long as one likes.
+import { spawnSync } from 'node:child_process'
+import { join } from 'node:path'
+import { parseArgs } from 'node:util'
+import { prepareTests, root, setup } from './setup.mjs'
+
+const { values } = parseArgs({
+  options: {
+    cases: { type: 'string', default: '2000000' },
+    seed: { type: 'string', default: String(Date.now() % 2 ** 31) },
+  },
+})
+setup()
+prepareTests()
+process.stderr.write(`seed ${values.seed}\n`)
+const done = spawnSync(
+  join(root, 'node_modules', '.bin', 'tap'),
+  ['run', '--timeout=86400', 'lib/kafka-wire/dist/fuzz.test.js'],
+  {
+    cwd: root,
+    stdio: 'inherit',
+    env: { ...process.env, FNAAD_FUZZ_CASES: values.cases, FNAAD_SEED: values.seed },
+  },
+)
+process.exitCode = done.status ?? 1
