@@ -3,6 +3,7 @@ import { isOwner } from '@fnaa/protocol'
 import { ClientError } from './errors.js'
 import type { AddressGuard } from './guard.js'
 import { type SecureOptions, secure } from './secure.js'
+import { signalAfter } from './signal-after.js'
 import type { Answer, Call, Dial, Resolve } from './types.js'
 
 export interface DialOptions {
@@ -21,8 +22,7 @@ export interface DialOptions {
  */
 export function makeDial(opt: DialOptions): Dial {
   return async (target, c) => {
-    const deadline = AbortSignal.timeout(opt.timeoutMs ?? 10_000)
-    const call: Call = { ...c, signal: AbortSignal.any([c.signal, deadline]) }
+    const call: Call = { ...c, signal: signalAfter(opt.timeoutMs ?? 10_000, c.signal) }
     checkPort(target.port)
     const addresses = await addressesOf(target.host, opt, call)
     const onread = target.onread as OnReadOpts | undefined
@@ -95,7 +95,7 @@ async function connectFirst(list: readonly string[], to: To, c: Call, patience: 
   let failure: unknown
   for (const [i, host] of list.entries()) {
     const last = i === list.length - 1
-    const signal = last ? c.signal : AbortSignal.any([c.signal, AbortSignal.timeout(patience / list.length)])
+    const signal = last ? c.signal : signalAfter(patience / list.length, c.signal)
     try {
       return await connectTo(host, to, { ...c, signal })
     } catch (e) {

@@ -1,4 +1,6 @@
 /** `@fnaa/core/plugin`: all that a plugin may import of the kernel. Types, string literals and a few functions. */
+
+export { signalAfter } from '@fnaa/client'
 export * from './contract/auth.js'
 export * from './contract/broker.js'
 export * from './contract/common.js'

@@ -59,6 +59,18 @@ const packages = [
   ...['plugins', 'lib'].flatMap(under => readdirSync(join(ROOT, under)).map(name => `${under}/${name}`)),
 ].filter(directory => existsSync(join(ROOT, directory, 'package.json')))
 
+t.test('time limits are signalAfter: AbortSignal.any forgets those of AbortSignal.timeout', async t => {
+  for (const directory of packages) {
+    const sources = readdirSync(join(ROOT, directory, 'src'), { recursive: true, encoding: 'utf8' })
+    for (const name of sources.filter(n => n.endsWith('.ts') && !n.includes('.test.')))
+      t.notMatch(
+        readFileSync(join(ROOT, directory, 'src', name), 'utf8'),
+        /AbortSignal\.timeout\(/,
+        join(directory, name),
+      )
+  }
+})
+
 interface Manifest {
   readonly name: string
   readonly license?: string

@@ -1,3 +1,4 @@
+import { signalAfter } from '@fnaa/client'
 import { decodeBase64, fnapError, formatError, LIMITS, slowDown } from '@fnaa/protocol'
 import type { AuthStep, Exchange, Identity } from '../contract/auth.js'
 import { isFna } from '../contract/errors.js'
@@ -57,7 +58,7 @@ async function converse(session: Session, exchange: Exchange, initial: string | 
 async function run(session: Session, exchange: Exchange, input: Uint8Array | null): Promise<AuthStep> {
   const began = performance.now()
   try {
-    const call = { signal: AbortSignal.any([session.gone.signal, AbortSignal.timeout(STEP_MS)]) }
+    const call = { signal: signalAfter(STEP_MS, session.gone.signal) }
     return await deadline(exchange.step(input, call), STEP_MS, () => new Error('the mechanism took too long'))
   } catch (e) {
     // Whose hash did not get its turn in time came too many, like who found no place in the queue.

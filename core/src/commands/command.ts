@@ -1,3 +1,4 @@
+import { signalAfter } from '@fnaa/client'
 import { type Command, fnapError, formatItem, formatLines, jsonLine, type Pairs } from '@fnaa/protocol'
 import type { Call } from '../contract/common.js'
 import type { Right } from '../contract/kinds.js'
@@ -95,7 +96,7 @@ export function administrator(cx: Context): void {
 }
 
 /** A signal that ends with the session or after the time that a command waits. */
-export const patience = (cx: Context): AbortSignal => AbortSignal.any([cx.call.signal, AbortSignal.timeout(WAIT_MS)])
+export const patience = (cx: Context): AbortSignal => signalAfter(WAIT_MS, cx.call.signal)
 
 /** For what takes something away: it is done however full the store is (hardening H9). */
 export const ending = (cx: Context): Call => ({ ...cx.call, reserve: true })

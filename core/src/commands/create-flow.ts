@@ -1,3 +1,4 @@
+import { signalAfter } from '@fnaa/client'
 import type { FlowSpec } from '../contract/kinds.js'
 import type { Resource } from '../contract/store.js'
 import { aliasOf, isAlias } from '../names/names.js'
@@ -103,7 +104,7 @@ function endAliases(cx: Context, name: string): void {
   for (const f of cx.kernel.resources.list('Flow')) {
     if (!isAlias(f.name) || aliasOf(f.name) !== name) continue
     // Not on the session's signal: it may go, the aliases must.
-    const c = { signal: AbortSignal.timeout(60_000) }
+    const c = { signal: signalAfter(60_000) }
     const failed = (err: unknown) => cx.kernel.log.error({ flow: f.name, err }, 'an alias was not ended')
     for (const s of cx.kernel.resources.by('Subscription', 'local', f.name))
       cx.kernel.resources.delete('Subscription', s.name, c).catch(failed)

@@ -1,3 +1,4 @@
+import { signalAfter } from '@fnaa/client'
 import type { Call } from '../contract/common.js'
 import type { Resource } from '../contract/store.js'
 import type { Known } from '../federation/wish.js'
@@ -69,7 +70,7 @@ async function withReader(
 /** How far behind a subscriber is: from where it acknowledged last. */
 async function lag(k: Kernel, s: Known): Promise<{ events: number; ms: number } | undefined> {
   const f = k.resources.get('Flow', s.spec.flow)
-  const c = { signal: AbortSignal.timeout(5_000) }
+  const c = { signal: signalAfter(5_000) }
   if (!f || s.spec.direction !== 'in' || (s.status.phase !== 'ready' && s.status.phase !== 'stopped')) return undefined
   const position = await k.positions.get(s.uid, c)
   if (!position) return undefined

@@ -1,3 +1,4 @@
+import { signalAfter } from '@fnaa/client'
 import { fnapError } from '@fnaa/protocol'
 import type { BrokerService, BrokerSupports } from '../contract/broker.js'
 import type { DnsService } from '../contract/dns.js'
@@ -7,9 +8,7 @@ import { type Context, describe, type Handler, item, list, type Words } from './
 
 const state = async (l: Loaded, cx: Context): Promise<string> => {
   try {
-    return (await l.service.health({ signal: AbortSignal.any([cx.call.signal, AbortSignal.timeout(2000)]) })).ok
-      ? 'ready'
-      : 'failing'
+    return (await l.service.health({ signal: signalAfter(2000, cx.call.signal) })).ok ? 'ready' : 'failing'
   } catch {
     return 'failing'
   }

@@ -1,3 +1,4 @@
+import { signalAfter } from '@fnaa/client'
 import { type CommandFrom, type From, fnapError, jsonLine, parseNewName } from '@fnaa/protocol'
 import type { Agreement } from '../federation/agreement.js'
 import type { Mine } from '../federation/subscriptions.js'
@@ -99,7 +100,7 @@ async function forget(cx: Context, s: Mine): Promise<void> {
   const { resources } = cx.kernel
   const now = resources.get('Subscription', s.name)
   if (now?.status.phase !== 'failed') return
-  const c = { signal: AbortSignal.timeout(10_000) }
+  const c = { signal: signalAfter(10_000) }
   await resources.delete('Subscription', s.name, c, s.uid)
   await resources.until('Subscription', s.name, n => (n && n.uid === s.uid ? undefined : true), c.signal)
 }

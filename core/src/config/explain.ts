@@ -69,6 +69,13 @@ function problem(e: ErrorObject, schema: object, value: unknown, base: readonly 
     const missing = String(e.params['missingProperty'])
     return { path: [...base, ...path], message: `${name ? `${name}.` : ''}${missing} is missing: the agent needs it` }
   }
+  if (e.keyword === 'dependentRequired') {
+    const { missingProperty: missing, property } = e.params as { missingProperty: string; property: string }
+    return {
+      path: [...base, ...path, property],
+      message: `${name ? `${name}.` : ''}${missing} is missing: ${property} says something of it only`,
+    }
+  }
   return {
     path: [...base, ...path],
     message: `${name || 'the config'} is ${shown(valueAt(value, path))}: it ${rule(e, schema)}`,

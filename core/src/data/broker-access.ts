@@ -1,3 +1,4 @@
+import { signalAfter } from '@fnaa/client'
 import type { AccessRequest, Credential, Endpoint } from '../contract/broker.js'
 import type { Call, Clock, KeyValue } from '../contract/common.js'
 import { FnaError } from '../contract/errors.js'
@@ -82,7 +83,7 @@ export class BrokerAccess {
       const next = { broker: broker.id, life: this.#life, turns: [...old, turn] }
       await this.#keep(key, next, c)
       step('access.stored')
-      const given = await broker.service.grant({ id, ...request }, { signal: AbortSignal.timeout(CALL_MS) })
+      const given = await broker.service.grant({ id, ...request }, { signal: signalAfter(CALL_MS) })
       step('access.granted')
       await this.#keep(key, { ...next, turns: [...old, { ...turn, given }] }, c)
       return given
@@ -130,7 +131,7 @@ export class BrokerAccess {
   async #take(record: Record, id: string): Promise<void> {
     const broker = this.#brokers.operated.get(record.broker)
     if (!broker) throw new FnaError('FNA_ERR_UNSUPPORTED', `the config has no broker '${record.broker}' any more`)
-    await broker.service.revoke(id, { signal: AbortSignal.timeout(CALL_MS) })
+    await broker.service.revoke(id, { signal: signalAfter(CALL_MS) })
   }
 
   async #read(key: string, c: Call): Promise<Record | null> {

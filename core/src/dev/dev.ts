@@ -1,6 +1,7 @@
 import { rm } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { isAbsolute, join, resolve } from 'node:path'
+import { signalAfter } from '@fnaa/client'
 import { Agent } from '../agent.js'
 import { explain } from '../bin/explain.js'
 import { stopSignal } from '../bin/run-agent.js'
@@ -81,7 +82,7 @@ export async function dev(o: DevOptions): Promise<number> {
     }
     const demo = new Demo(participants[0]!, participants[1]!, say)
     await demo.writeUserConfig()
-    if (!o.empty) await demo.begin(AbortSignal.timeout(READY_MS))
+    if (!o.empty) await demo.begin(signalAfter(READY_MS))
     // Before anyone is told that it runs: a signal may come at once.
     const stopped = stopSignal()
     if (o.json) process.stdout.write(`${JSON.stringify({ participants: participants.map(p => summary(p)) })}\n`)
@@ -142,7 +143,7 @@ async function start(config: string, at: ConfigAt): Promise<Participant> {
 /** The user of this mode, and what stands around the agent. */
 async function equip(agent: Agent, checked: Config): Promise<Participant> {
   const admin = await AdminSocket.open(agent.kernel, () => agent.publishKeys())
-  await agent.ready(AbortSignal.timeout(READY_MS))
+  await agent.ready(signalAfter(READY_MS))
   const commands = adminCommands(agent.kernel.loaded)
   const users = await runAdmin(commands, { name: 'user list', args: [] })
   if (!users.some(u => u.split(/\s/)[0]?.split('@')[0] === USER.name)) {

@@ -1,3 +1,4 @@
+import { signalAfter } from '@fnaa/client'
 import { formatCommand, isId, parseItem } from '@fnaa/protocol'
 import type { Kernel } from '../kernel.js'
 import type { Place } from './peers.js'
@@ -34,7 +35,7 @@ export class AntiEntropy {
 
   async #compare(place: Place, now: number): Promise<void> {
     const { peers, resources, subscriptions, queue } = this.#k
-    const c = { signal: AbortSignal.timeout(30_000) }
+    const c = { signal: signalAfter(30_000) }
     const reply = await peers.request(place, formatCommand('GET SUBSCRIPTIONS', {}, { max: MOST }), c)
     if (reply.kind !== 'data') return
     const theirs = new Map<string, { source: string; phase: string }>()

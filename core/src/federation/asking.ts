@@ -1,4 +1,5 @@
 import type { Reply } from '@fnaa/client'
+import { signalAfter } from '@fnaa/client'
 import { type ErrorSymbol, errorKind, fnapError, formatCommand, isFnapError } from '@fnaa/protocol'
 import type { Call } from '../contract/common.js'
 import type { Kernel } from '../kernel.js'
@@ -55,7 +56,7 @@ function subscribeLine(k: Kernel, s: Mine): string {
 /** Source and subscriber in one agent: the same agreement, without a wire. */
 async function askOurselves(k: Kernel, s: Mine, zone: string, c: Call): Promise<void> {
   const peer = domainOf(k.config.domains, zone) ?? k.config.domains[0]!
-  const signal = AbortSignal.any([c.signal, AbortSignal.timeout(30_000)])
+  const signal = signalAfter(30_000, c.signal)
   if (s.spec.desired === 'stop') {
     await k.queue.park(keyOf(s), k.provider.stop({ peer, id: s.name, generation: s.spec.wish }, signal))
     return told(k, s, { phase: 'stopped' }, c)

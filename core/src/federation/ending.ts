@@ -1,3 +1,4 @@
+import { signalAfter } from '@fnaa/client'
 import { fnapError, formatCommand, isFnapError } from '@fnaa/protocol'
 import type { Call } from '../contract/common.js'
 import type { Kernel } from '../kernel.js'
@@ -22,7 +23,7 @@ export async function teardown(k: Kernel, s: Mine, c: Call): Promise<number | un
 
 async function tellEnd(k: Kernel, s: Mine, c: Call): Promise<void> {
   const own = namespaceOf(k.resources, s.spec.source)
-  const signal = AbortSignal.any([c.signal, AbortSignal.timeout(30_000)])
+  const signal = signalAfter(30_000, c.signal)
   if (own) {
     // Refused from the start: there is nobody to tell, and no tombstone to leave.
     if (s.status.phase === 'failed' && !k.resources.get('Subscriber', s.name)) return

@@ -1,4 +1,4 @@
-import { FnapConnection, findAgent, findNamespace, type Reply, type ResolveAny } from '@fnaa/client'
+import { FnapConnection, findAgent, findNamespace, type Reply, type ResolveAny, signalAfter } from '@fnaa/client'
 import { fnapError, formatCommand, formatPair, isWithin, jsonLine, parseItem } from '@fnaa/protocol'
 import type { Words } from '../commands/command.js'
 import type { AuthMechanism, Identity } from '../contract/auth.js'
@@ -65,7 +65,7 @@ export class Peers {
   /** Remembers a domain that has proved itself, and the key it used. Strangers without a grant are bounded (hardening H9). */
   async met(who: Identity, address: string): Promise<void> {
     const { resources, clock } = this.#k
-    const c = { signal: AbortSignal.timeout(30_000) }
+    const c = { signal: signalAfter(30_000) }
     const seen = who.key ? [{ ...who.key, seen: iso(clock.now()) }] : []
     const known = resources.get('Peer', who.principal)
     if (!known) {
@@ -227,7 +227,7 @@ export class Peers {
       return
     }
     void flow
-    const c = { signal: AbortSignal.timeout(20_000) }
+    const c = { signal: signalAfter(20_000) }
     void this.find(domain, c, true)
       .then(place => {
         if (place.domain !== domain) return

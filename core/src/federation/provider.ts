@@ -1,3 +1,4 @@
+import { signalAfter } from '@fnaa/client'
 import { fnapError } from '@fnaa/protocol'
 import type { Call } from '../contract/common.js'
 import type { Limits, Served } from '../contract/kinds.js'
@@ -143,7 +144,7 @@ export class Provider {
     if (!s || s.status.leaseUntil === undefined) return
     const until = this.#k.clock.now() + this.#k.periods.lease * 1000
     if (until - Date.parse(s.status.leaseUntil) > this.#k.periods.lease * 10) {
-      void this.#extend(id, { signal: AbortSignal.timeout(30_000) }).catch(() => undefined)
+      void this.#extend(id, { signal: signalAfter(30_000) }).catch(() => undefined)
     }
   }
 

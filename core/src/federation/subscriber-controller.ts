@@ -1,9 +1,10 @@
 import { type Position, parseEndpointName } from '@fnaa/protocol'
 import type { Call } from '../contract/common.js'
+import { isFna } from '../contract/errors.js'
 import type { Resource } from '../contract/store.js'
 import type { Kernel } from '../kernel.js'
 import { iso } from '../resources/clock.js'
-import { withCondition } from '../resources/conditions.js'
+import { same, withCondition } from '../resources/conditions.js'
 import { step } from '../resources/steps.js'
 import { endpointFor, restEndpoint, unmakeEndpoint } from './provisioning.js'
 import { isTombstone, type Known } from './wish.js'
@@ -109,6 +110,10 @@ async function condemn(k: Kernel, s: Known, desired: 'revoked' | 'gone', reason:
   )
 }
 
+/** Milliseconds until a broker that did not answer is asked again: once it is back, whoever was cut off is so within seconds. */
+const CUT_AGAIN_MS = 3_000
+const PASSES = ['FNA_ERR_UNAVAILABLE', 'FNA_ERR_PLUGIN_TIMEOUT', 'FNA_ERR_TIMEOUT'] as const
+
 /** Rule 14. Every cut has its time in the receipt; the tombstone is written after the last. */
 async function cut(k: Kernel, s: Known, c: Call): Promise<number | undefined> {
   const phase = s.spec.desired as 'revoked' | 'gone'
@@ -125,13 +130,17 @@ async function cut(k: Kernel, s: Known, c: Call): Promise<number | undefined> {
     // A broker that does not answer now has it done later: until then the receipt says so.
     const open = ['access', 'feed', 'queue'].filter(what => receipt[what] === undefined)
     const pending = Object.fromEntries(open.map(what => [what, 'pending']))
+    const said = { ...receipt, ...pending }
+    // A receipt that says nothing new wakes nobody: the next look comes when the back-off says so.
     await k.resources.update(
       'Subscriber',
       s.name,
-      n => ({ status: { ...n.status, cut: { ...receipt, ...pending } } }),
+      n => (same(sorts(n.status.cut), sorts(said)) ? undefined : { status: { ...n.status, cut: said } }),
       c,
     )
-    throw e
+    if (!PASSES.some(code => isFna(e, code))) throw e
+    k.log.debug({ subscriber: s.name, err: e }, 'the broker cannot cut it off yet')
+    return CUT_AGAIN_MS
   })
   if (again !== undefined) return again
   await k.issued.revoke(s.uid, c)
@@ -164,6 +173,10 @@ async function cut(k: Kernel, s: Known, c: Call): Promise<number | undefined> {
   k.peers.hint(s.spec.peer, s.spec.flow, s.spec.id)
   return k.periods.tombstone * 1000
 }
+
+/** What is cut and what is not yet, without the times. */
+const sorts = (cut: Readonly<Record<string, string>> = {}): Record<string, boolean> =>
+  Object.fromEntries(Object.entries(cut).map(([what, at]) => [what, at === 'pending']))
 
 async function forget(k: Kernel, s: Known, c: Call): Promise<number | undefined> {
   const left = s.status.forget === undefined ? 0 : Date.parse(s.status.forget) - k.clock.now()

@@ -1,3 +1,4 @@
+import { signalAfter } from '@fnaa/client'
 import type { Clock, KeyValue, Logger } from '../contract/common.js'
 
 const MOST = 100_000
@@ -31,7 +32,7 @@ export class Audit {
     const at = this.#clock.now()
     this.#log.info({ audit: entry }, `audit: ${entry.what}`)
     const key = `${String(at).padStart(15, '0')}-${String(this.#sequence++ % 1e6).padStart(6, '0')}`
-    const c = { signal: AbortSignal.timeout(30_000), reserve: entry.what !== 'login' }
+    const c = { signal: signalAfter(30_000), reserve: entry.what !== 'login' }
     const value = Buffer.from(JSON.stringify({ at: new Date(at).toISOString(), ...entry }))
     const written = this.#bucket
       .put(key, value, { durable: entry.what !== 'login' }, c)

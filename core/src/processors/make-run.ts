@@ -50,10 +50,11 @@ export async function makeRun(w: Making, plan: Plan): Promise<{ run: Run; secret
   return { run, secrets }
 }
 
-/** Exactly once needs one sink, which keeps the position beside the data. */
+/** Exactly once needs one sink of ours, which keeps the position beside the data: who may only write cannot read it back. */
 function guaranteeOf(k: Kernel, plan: Plan, sources: number): Run['guarantee'] {
   const sinks = plan.ends.slice(sources)
-  const transactions = sinks.length === 1 && k.brokers.manifest(sinks[0]!.endpoint.type)?.supports.transactions === true
+  const own = sinks.length === 1 && sinks[0]!.subscription === undefined
+  const transactions = own && k.brokers.manifest(sinks[0]!.endpoint.type)?.supports.transactions === true
   return plan.guarantee === 'exactly-once' && transactions ? 'exactly-once' : 'at-least-once'
 }
 

@@ -1,3 +1,4 @@
+import { signalAfter } from '@fnaa/client'
 import type { Call } from '../contract/common.js'
 import { isFna } from '../contract/errors.js'
 import type { ProcessorType, Run, RunStatus, RuntimeService } from '../contract/processor.js'
@@ -134,7 +135,7 @@ export class Processors {
       'Subscription',
       s.id,
       n => ({ status: { ...n.status, gaps: (n.status.gaps ?? 0) + more } }),
-      { signal: AbortSignal.timeout(10_000), reserve: true },
+      { signal: signalAfter(10_000), reserve: true },
     )
     counted.catch(err => this.#k.log.warn({ processor: s.id, err }, 'a gap is not counted'))
   }

@@ -1,3 +1,4 @@
+import { signalAfter } from '@fnaa/client'
 import { slowDown } from '@fnaa/protocol'
 import type { StoreService } from '../contract/store.js'
 
@@ -16,7 +17,7 @@ export class Room {
   }
 
   async for(who: keyof typeof SHARES): Promise<boolean> {
-    const { used, limit } = await this.#store.usage({ signal: AbortSignal.timeout(5000) })
+    const { used, limit } = await this.#store.usage({ signal: signalAfter(5000) })
     return used <= limit * SHARES[who]
   }
 

@@ -2,6 +2,7 @@ import { chmod, mkdir, rm } from 'node:fs/promises'
 import { connect, createServer, type Server, type Socket } from 'node:net'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
+import { signalAfter } from '@fnaa/client'
 import type { AdminCommand, AuthService } from '../contract/auth.js'
 import { FnaError } from '../contract/errors.js'
 import type { Kernel } from '../kernel.js'
@@ -33,7 +34,7 @@ export async function runAdmin(commands: readonly AdminCommand[], r: AdminReques
       `no plugin of the config does '${r.name}'; there are: ${commands.map(c => c.name).join(', ') || 'none'}`,
     )
   return found.run(r.args, r.password === undefined ? {} : { password: r.password }, {
-    signal: AbortSignal.timeout(30_000),
+    signal: signalAfter(30_000),
   })
 }
 

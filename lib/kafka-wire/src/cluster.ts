@@ -1,4 +1,4 @@
-import { type Call, type Dial, FnaError, isFna } from '@fnaa/core/plugin'
+import { type Call, type Dial, FnaError, isFna, signalAfter } from '@fnaa/core/plugin'
 import { type MetadataAnswer, metadata, type Node, type PartitionInfo, type TopicInfo } from './apis/metadata.js'
 import { type CoordinatorType, findCoordinator } from './apis/offsets.js'
 import { Connection } from './connection.js'
@@ -228,7 +228,7 @@ export class Cluster {
       ...(tls ? { tls: { servername: tls.servername ?? host, ...(tls.ca === undefined ? {} : { ca: tls.ca }) } } : {}),
     }
     // Shared by whoever asks meanwhile: no one of them may call it off.
-    const signal = AbortSignal.any([this.signal, AbortSignal.timeout(CONNECT_MS)])
+    const signal = signalAfter(CONNECT_MS, this.signal)
     this.#prune()
     const onHang = () => this.#troubled.set(at, performance.now())
     const memory = purpose === 'fetch' ? this.memory : undefined

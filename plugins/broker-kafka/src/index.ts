@@ -7,7 +7,8 @@ export type { KafkaOptions, SaslOptions, Secret } from './options.js'
 const { name, version } = createRequire(import.meta.url)('../package.json') as { name: string; version: string }
 
 /**
- * Flows on a Kafka cluster: `kafka({ servers: ['kafka.example.org:9093'], tls: true, sasl: { … } })`.
+ * Flows on a Kafka cluster: `kafka({ servers: ['kafka.example.org:9093'], tls: true, sasl: { … } })`. `kafka()` has no cluster: with
+ * it subscriptions go to those of others.
  * @throws FNA_ERR_CONFIG from `setup` where the cluster refuses the login or TLS fails; where nobody answers the agent starts,
  * and flows wait until somebody does
  */
@@ -34,7 +35,10 @@ export const kafka = definePlugin<'broker', KafkaOptions>({
     driver: new URL('./driver.js', import.meta.url).href,
   },
   // Loaded when it is set up: a config may name a plugin that it does not use.
-  setup: async (ctx, options) => (await import('./service/service.js')).openService(ctx, settings(options)),
+  setup: async (ctx, { servers, ...options }) =>
+    servers === undefined
+      ? { driverOnly: true, health: async () => ({ ok: true }), close: async () => undefined }
+      : (await import('./service/service.js')).openService(ctx, settings({ ...options, servers })),
 })
 
 /** The factory that a config file calls. */

@@ -15,8 +15,8 @@ export type SaslOptions =
     }
 
 export interface KafkaOptions {
-  /** `host:port` of some of the cluster's brokers, as others reach them too. */
-  readonly servers: readonly string[]
+  /** `host:port` of some of the cluster's brokers, as others reach them too. Absent: no cluster here, the driver for those of others. */
+  readonly servers?: readonly string[]
   /** TLS, by the system's roots; an object for a CA of one's own, or for certificates that bear another name. */
   readonly tls?: boolean | { readonly ca?: string; readonly caFile?: string; readonly servername?: string }
   /** As whom the agent makes topics and lets others in. */
@@ -64,7 +64,9 @@ export const OPTIONS_SCHEMA = {
   $schema: 'https://json-schema.org/draft/2020-12/schema',
   type: 'object',
   additionalProperties: false,
-  required: ['servers'],
+  dependentRequired: Object.fromEntries(
+    ['tls', 'sasl', 'data', 'replication', 'defaults', 'access'].map(option => [option, ['servers']]),
+  ),
   properties: {
     servers: {
       type: 'array',
@@ -130,7 +132,7 @@ export interface Settings {
 const DEFAULT = -1
 
 /** @throws FNA_ERR_CONFIG that names the option, and what is missing */
-export function settings(o: KafkaOptions): Settings {
+export function settings(o: KafkaOptions & Required<Pick<KafkaOptions, 'servers'>>): Settings {
   const sasl = o.sasl ? saslOf(o.sasl) : null
   return {
     servers: o.servers,

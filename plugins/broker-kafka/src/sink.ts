@@ -1,4 +1,4 @@
-import { type Call, type Exactly, FnaError, type Sink } from '@fnaa/core/plugin'
+import { type Call, type Exactly, FnaError, isFna, type Sink } from '@fnaa/core/plugin'
 import { expectOk, MAY, metadata, recode } from '@fnaa/kafka-wire'
 import {
   BATCH_AT,
@@ -35,16 +35,30 @@ export async function openSink(
   const group = new Group(at, at.names.writer(opt.writer), opt.epoch)
   const { mark } = await group.read([0], c)
   const writer = await namedWriter(at, at.names.writer(opt.writer), c)
+  let kept = true
   if (mark?.epoch !== opt.epoch) {
-    if (mark) await fenceOff(at, writer, c)
-    await group.commit(new Map([[0, 0]]), c, info.id ?? '?')
+    // A name that was never used before has nobody behind it.
+    if (mark || writer.producer.epoch > 0) await fenceOff(at, writer, c)
+    kept = await keep(group, info.id ?? '?', c)
   }
   const renew = async (call: Call) => {
+    if (!kept) throw new FnaError('FNA_ERR_FENCED', 'another run writes in place of this one, or the cluster forgot it')
     // Was it a successor, or somebody of the same epoch?
     await group.read([0], call)
     return namedWriter(at, at.names.writer(opt.writer), call)
   }
   return new KafkaSink(at, new LiveWriter(writer, renew))
+}
+
+/** Notes the epoch. @returns false where it cannot be: to who may write a topic and not read it, Kafka keeps no offsets of it */
+async function keep(group: Group, topicId: string, c: Call): Promise<boolean> {
+  try {
+    await group.commit(new Map([[0, 0]]), c, topicId)
+    return true
+  } catch (e) {
+    if (isFna(e, 'FNA_ERR_DENIED')) return false
+    throw e
+  }
 }
 
 /** That we may write is proved now, and not by the first event. @throws FNA_ERR_DENIED */

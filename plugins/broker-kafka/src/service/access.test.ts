@@ -52,6 +52,28 @@ if (cluster) {
     await own.close()
   })
 
+  test('who may only write: each run of it, and one that was replaced never again', async t => {
+    const { service, queue, open } = await started(t)
+    const q = await queue('w.unix.test')
+    const given = await service.grant({ id: 'writer', queue: q, rights: ['write'] }, c)
+    const wires = await Promise.all([open(given), open(given)])
+    const [old, now] = [await wires[0]!.sink({ writer: 'w', epoch: 1 }, c), wires[1]!]
+    await old.write(event('1'), {}, c)
+    const next = await now.sink({ writer: 'w', epoch: 2 }, c)
+    await next.write(event('2'), {}, c)
+    await fails('FNA_ERR_FENCED', old.write(event('late'), {}, c))
+    await next.write(event('3'), {}, c)
+    const own = await open(service.internal(q))
+    const source = await own.source({ reader: 'r', epoch: 0, from: { at: 'earliest' } }, c)
+    const seen: string[] = []
+    for await (const piece of source.read(c)) {
+      if (!('reason' in piece)) for (const e of piece.events({ bytes: 1000 })) seen.push(String(e.value))
+      if (seen.includes('3')) break
+    }
+    t.strictSame(seen, ['1', '2', '3'])
+    for (const wire of [...wires, own]) await wire.close()
+  })
+
   test('a grant that is repeated with other rights has those, with the same password', async t => {
     const { service, queue, open } = await started(t)
     const q = await queue('f.unix.test')

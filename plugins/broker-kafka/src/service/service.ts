@@ -1,4 +1,4 @@
-import { type BrokerService, type Call, type Ctx, FnaError, isFna } from '@fnaa/core/plugin'
+import { type BrokerService, type Call, type Ctx, FnaError, isFna, signalAfter } from '@fnaa/core/plugin'
 import { type Settings, wrong } from '../options.js'
 import { Access, probe } from './access.js'
 import { type Clients, Connected } from './clients.js'
@@ -18,7 +18,7 @@ const SETUP = 6_000
 export async function openService(ctx: Ctx, s: Settings): Promise<BrokerService> {
   const service = new KafkaService(ctx, s)
   try {
-    await service.look({ signal: AbortSignal.any([ctx.signal, AbortSignal.timeout(SETUP)]) })
+    await service.look({ signal: signalAfter(SETUP, ctx.signal) })
   } catch (e) {
     if (!isFna(e, 'FNA_ERR_UNAVAILABLE') && !isFna(e, 'FNA_ERR_CLOSED')) {
       await service.close()
