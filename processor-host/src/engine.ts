@@ -1,6 +1,7 @@
 import type { Call, Logger, Port, Program, RunStatus, Sink, Source, Wire } from '@fnaa/core/plugin'
 import { type Batch, type From, type Gap, isMarker, type Position, type Tier } from '@fnaa/protocol'
 import { FanOut } from './fan-out.js'
+import { Held, sumOf } from './held.js'
 import { describe } from './lane.js'
 import { awaits } from './marker.js'
 import { load, Ports } from './ports.js'
@@ -30,6 +31,8 @@ export class Engine {
   readonly #wires: Wire[] = []
   #sources: Source[] = []
   #sinks: Sink[] = []
+  /** By source. */
+  #held: Held[] = []
   #paused: boolean
   #resume: (() => void)[] = []
   #phase: RunStatus['phase'] = 'starting'
@@ -125,6 +128,7 @@ export class Engine {
     this.#exactly = run.guarantee === 'exactly-once'
     // What stands beside the data is where it was left: no commit at the source is as close.
     const kept = this.#exactly ? await this.#sinks[0]!.restore(this.id, c) : null
+    this.#held = run.sources.map(() => new Held())
     this.#sources = await Promise.all(run.sources.map((p, i) => this.#openSource(p, i, kept, c)))
     await this.#measure(c)
     this.#open = true
@@ -201,6 +205,7 @@ export class Engine {
     const { marker } = this.#spec.run.sources[index]!
     for await (const piece of source.read(call)) {
       this.#came(index)
+      const safe = isGap(piece) ? undefined : this.#held[index]!.add(piece)
       while (this.#paused && !call.signal.aborted) await new Promise<void>(resolve => this.#resume.push(resolve))
       if (call.signal.aborted) break
       if (isGap(piece)) {
@@ -217,7 +222,7 @@ export class Engine {
       const size = marked ? 0 : sizeOf(piece)
       if (!marked) written = this.#write(piece, route(piece, index), written, c)
       const commit = this.#commit(source, piece, marked ? null : size, written, c)
-      commit.catch(e => failed.abort(e))
+      commit.then(safe, e => failed.abort(e))
       flying.push({ written, bytes: size })
       commits.push(commit)
       bytes += size
@@ -275,10 +280,10 @@ export class Engine {
       return
     }
     const lags = await Promise.all(this.#sources.map(s => s.lag(c)))
-    const shards = lags.flatMap(l => Object.values(l.shards))
+    const each = lags.map((l, i) => sumOf(l.shards, this.#held[i]!.lag))
     this.#behind = {
-      behind: shards.reduce((n, s) => n + s.behind, 0),
-      behindMs: Math.max(0, ...shards.map(s => s.behindMs ?? 0)),
+      behind: each.reduce((n, l) => n + l.behind, 0),
+      behindMs: Math.max(0, ...each.map(l => l.behindMs)),
     }
     this.#sourceEpoch = lags[0]?.epoch ?? ''
     for (const [i, s] of this.#sources.entries())

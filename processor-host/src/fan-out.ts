@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto'
 import type { Call, Credential, Logger, Port, Program, RunStatus } from '@fnaa/core/plugin'
 import type { Batch, Gap, Position, Tier } from '@fnaa/protocol'
+import { type Lag, sumOf } from './held.js'
 import { describe, Lane } from './lane.js'
 import type { Ports } from './ports.js'
 import { placeKey, Reading } from './reading.js'
@@ -31,6 +32,7 @@ export class FanOut {
   readonly #lanes = new Map<string, Lane>()
   readonly #readings = new Set<Reading>()
   readonly #left = new Map<string, Position>()
+  #lags: ReadonlyMap<Lane, Lag> = new Map()
   #order: readonly string[] = []
   #broken: (e: unknown) => void = () => undefined
   #paused: { readonly over: Promise<void>; readonly go: () => void } | null = null
@@ -98,23 +100,27 @@ export class FanOut {
     return Object.fromEntries([...this.#left, ...places])
   }
   get sinks(): NonNullable<RunStatus['sinks']> {
-    return Object.fromEntries([...this.#lanes].map(([name, lane]) => [name, lane.status]))
+    return Object.fromEntries(
+      [...this.#lanes].map(([name, lane]) => [name, { ...lane.status, ...this.#lags.get(lane) }]),
+    )
   }
 
-  /** How far the one that is furthest behind is, as far as it reads. */
+  /** Looks how far behind each sink is that is being read for. @returns that of the last of them */
   async lag(c: Call): Promise<{ epoch: string; behind: number; behindMs: number }> {
     const found = { epoch: '', behind: 0, behindMs: 0 }
-    for (const { source } of this.#readings) {
+    const seen = new Map<Lane, Lag>()
+    for (const { source, lanes } of this.#readings) {
       if (!source) continue
       const { epoch, shards } = await source.lag(c)
-      const all = Object.values(shards)
       found.epoch = epoch
-      found.behind = Math.max(
-        found.behind,
-        all.reduce((n, s) => n + s.behind, 0),
-      )
-      found.behindMs = Math.max(found.behindMs, ...all.map(s => s.behindMs ?? 0))
+      for (const lane of lanes) {
+        const lag = sumOf(shards, lane.held)
+        seen.set(lane, lag)
+        found.behind = Math.max(found.behind, lag.behind)
+        found.behindMs = Math.max(found.behindMs, lag.behindMs)
+      }
     }
+    this.#lags = seen
     return found
   }
   /** Why nothing is read at this moment, or is written to none of the sinks. */

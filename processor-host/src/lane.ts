@@ -8,6 +8,7 @@ import {
   type SinkStatus,
 } from '@fnaa/core/plugin'
 import type { Batch, Position, Tier } from '@fnaa/protocol'
+import { Held, type Lag } from './held.js'
 import { sizeOf } from './size.js'
 import { tierOf } from './tier.js'
 
@@ -40,7 +41,7 @@ export class Lane {
   #sink: { readonly sink: Sink; close(): Promise<void> } | null = null
   /** Cut off whenever the sink fails: what was under way to it counts no more. */
   #life = new AbortController()
-  #flying = { batches: 0, bytes: 0 }
+  #flying = { batches: 0, bytes: 0, held: new Held() }
   #tail: Promise<void> = Promise.resolve()
   #waiting: (() => void)[] = []
   #failures = 0
@@ -65,6 +66,10 @@ export class Lane {
   get room(): boolean {
     return this.#flying.batches < IN_FLIGHT.batches && this.#flying.bytes < IN_FLIGHT.bytes
   }
+  /** What has been read for it, and is not safe yet. */
+  get held(): Lag {
+    return this.#flying.held.lag
+  }
   get status(): SinkStatus {
     if (this.#error !== undefined) return { phase: 'failed', error: this.#error }
     const late = this.#sink?.sink.waiting?.()
@@ -88,6 +93,7 @@ export class Lane {
     this.#flying.batches++
     this.#flying.bytes += bytes
     const flying = this.#flying
+    const safe = flying.held.add(b)
     const written = this.#sink.sink.write(b, {}, { signal: life.signal })
     let tier: Tier = 'raw'
     this.#after(
@@ -101,6 +107,7 @@ export class Lane {
         done()
       },
     ).finally(() => {
+      safe()
       flying.batches--
       flying.bytes -= bytes
       this.#wake()
@@ -148,7 +155,7 @@ export class Lane {
     while (!this.#stop.signal.aborted) {
       const life = new AbortController()
       this.#life = life
-      this.#flying = { batches: 0, bytes: 0 }
+      this.#flying = { batches: 0, bytes: 0, held: new Held() }
       this.#tail = Promise.resolve()
       try {
         this.#sink = await this.#around.open(this.port, this.#credential, { signal: this.#stop.signal })

@@ -3,6 +3,7 @@ import type { Call } from '../contract/common.js'
 import type { Resource } from '../contract/store.js'
 import type { Known } from '../federation/wish.js'
 import type { Kernel } from '../kernel.js'
+import { feedOf, SUBSCRIBER } from '../processors/feeds.js'
 import { flow, type Handler, item, list, need, type Words } from './command.js'
 
 const OVER: ReadonlySet<string> = new Set(['revoked', 'gone'])
@@ -62,9 +63,19 @@ async function withReader(
   const queue = s.status.mode === 'copy' ? s.status.queue : f.status.queue
   if (queue === undefined) return undefined
   const consumers = await k.brokers.of(f).service.listConsumers(queue, c)
-  const own = consumers.find(x => x.name.includes(s.spec.id)) ?? consumers.find(x => x.name.includes(s.uid))
+  // A login that was rotated out left its own place behind.
+  const [own] = consumers
+    .filter(x => x.name.includes(s.spec.id) || x.name.includes(s.uid))
+    .sort((a, b) => (a.lag ?? 0) - (b.lag ?? 0))
   if (s.status.mode === 'direct') return own && { events: own.lag ?? 0, ms: own.behindMs ?? 0 }
   return { events: fed.events + (own?.lag ?? 0), ms: Math.max(fed.ms, own?.behindMs ?? 0) }
+}
+
+/** What a copy lacks as its feed saw it last: where it stood is a second old when the end of the source is not. */
+function feedLag(k: Kernel, s: Known, f: Resource<'Flow'>): { events: number; ms: number } | undefined {
+  if (s.status.mode !== 'copy') return undefined
+  const seen = k.processors.status(feedOf(f))?.sinks?.[SUBSCRIBER + s.name]
+  return seen?.behind === undefined ? undefined : { events: seen.behind, ms: seen.behindMs ?? 0 }
 }
 
 /** How far behind a subscriber is: from where it acknowledged last. */
@@ -80,7 +91,10 @@ async function lag(k: Kernel, s: Known): Promise<{ events: number; ms: number } 
     const { shards } = await source.lag(c)
     await source.close()
     const all = Object.values(shards)
-    const fed = { events: all.reduce((n, x) => n + x.behind, 0), ms: Math.max(0, ...all.map(x => x.behindMs ?? 0)) }
+    const fed = feedLag(k, s, f) ?? {
+      events: all.reduce((n, x) => n + x.behind, 0),
+      ms: Math.max(0, ...all.map(x => x.behindMs ?? 0)),
+    }
     return await withReader(k, s, f, fed, c)
   } finally {
     await wire.close()

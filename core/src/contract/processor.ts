@@ -73,6 +73,9 @@ export interface SinkStatus {
   readonly phase: 'starting' | 'running' | 'failed'
   /** Why it has failed; of one that runs, why what is written to it is not durable yet. */
   readonly error?: string
+  /** Events that it does not have yet, and milliseconds since the first of them was written; absent while nothing is read for it. */
+  readonly behind?: number
+  readonly behindMs?: number
 }
 export interface RunStatus {
   readonly id: string

@@ -12,11 +12,14 @@ import {
   type Gap,
   LIMITS,
   type Position,
+  readBatchHeader,
 } from '@fnaa/protocol'
 import { login, type Where } from './login.js'
 
 const CREDIT = 4 << 20
 const IDLE_MS = 20_000
+type Data = Extract<Frame, { type: 'D' }>
+type Lost = Extract<Frame, { type: 'G' }>
 
 /** READ FOLLOW FORMAT BATCH. Resolves after the first heartbeat: the source is open, authorised and positioned. */
 export async function openSource(where: Where, opt: { epoch: number; from: From }, c: Call): Promise<Source> {
@@ -50,10 +53,17 @@ class FnapSource implements Source {
   readonly #connection: FnapConnection
   readonly #stream: FrameStream
   readonly #foreign: boolean
-  readonly #early: Frame[] = []
+  /** What has come and was not asked for yet: as much as there was credit for. */
+  readonly #come: (Data | Lost)[] = []
+  #comeBytes = 0
+  #failure: unknown
+  #more: () => void = () => undefined
+  #room: () => void = () => undefined
   #heartbeat: Extract<Frame, { type: 'H' }> | null = null
   /** Events that have come since the last heartbeat: what it counted behind them is no more. */
   #since = 0
+  /** Events that wait here. */
+  #waiting = 0
   #position: Position
 
   constructor(connection: FnapConnection, stream: FrameStream, foreign: boolean, position: Position | null) {
@@ -61,33 +71,39 @@ class FnapSource implements Source {
     this.#stream = stream
     this.#foreign = foreign
     this.#position = position ?? { epoch: '', shards: {} }
+    void this.#listen()
   }
 
+  /** Resolves after the first heartbeat. */
   async begin(): Promise<void> {
-    while (!this.#heartbeat) {
-      const frame = await this.#next()
-      if (frame.type === 'H') this.#heard(frame)
-      else this.#early.push(frame)
-    }
+    while (!this.#heartbeat) await this.#change()
   }
 
   async *read(c: Call): AsyncIterable<Batch | Gap> {
-    const stop = () => this.#connection.destroy()
+    const stop = () => {
+      this.#connection.destroy()
+      this.#more()
+    }
     c.signal.addEventListener('abort', stop, { once: true })
     try {
-      for (;;) {
-        if (c.signal.aborted) return
-        const frame = this.#early.shift() ?? (await this.#next())
-        if (frame.type === 'H') this.#heard(frame)
-        else if (frame.type === 'G') yield frame.gap
-        else if (frame.type === 'D') {
-          // What a stranger sends is checked before anyone passes it on.
-          if (this.#foreign) checkPassing(frame.batch)
-          const batch = batchOf({ shard: frame.shard, last: frame.cursor, bytes: frame.batch })
-          this.#since += batch.count
-          yield batch
-          await this.#stream.send({ type: 'W', bytes: frame.batch.length })
+      while (!c.signal.aborted) {
+        const frame = this.#come.shift()
+        if (!frame) {
+          await this.#change()
+          continue
         }
+        if (frame.type === 'G') {
+          yield frame.gap
+          continue
+        }
+        this.#comeBytes -= frame.batch.length
+        this.#room()
+        // What a stranger sends is checked before anyone passes it on.
+        if (this.#foreign) checkPassing(frame.batch)
+        const batch = batchOf({ shard: frame.shard, last: frame.cursor, bytes: frame.batch })
+        this.#waiting -= batch.count
+        yield batch
+        await this.#stream.send({ type: 'W', bytes: frame.batch.length })
       }
     } catch (e) {
       if (!c.signal.aborted) throw e
@@ -104,7 +120,7 @@ class FnapSource implements Source {
   /** As the owner measured it last, each five seconds, less what has come since: else a moment's lag would stand for long. */
   async lag() {
     const h = this.#heartbeat
-    const behind = Math.max(0, (h?.lag.events ?? 0) - this.#since)
+    const behind = Math.max(0, (h?.lag.events ?? 0) - this.#since) + this.#waiting
     const behindMs = behind === 0 ? 0 : h?.lag.ms
     return { epoch: h?.epoch ?? '', shards: { '*': { behind, ...(behindMs === undefined ? {} : { behindMs }) } } }
   }
@@ -115,6 +131,40 @@ class FnapSource implements Source {
 
   async close(): Promise<void> {
     this.#connection.destroy()
+  }
+
+  /** Resolves when something has come. @throws what the stream ended by, when there is nothing more */
+  async #change(): Promise<void> {
+    if (this.#failure !== undefined) throw this.#failure
+    await new Promise<void>(resolve => {
+      this.#more = resolve
+    })
+  }
+
+  /** Heartbeats are heard also while nobody asks for events: those wait here, and the other side sends no more than it has credit for. */
+  async #listen(): Promise<void> {
+    try {
+      for (;;) {
+        while (this.#comeBytes > CREDIT + LIMITS.frame) await new Promise<void>(resolve => (this.#room = resolve))
+        const frame = await this.#next()
+        if (frame.type === 'H') this.#heard(frame)
+        else if (frame.type === 'D' || frame.type === 'G') this.#take(frame)
+        this.#more()
+      }
+    } catch (e) {
+      this.#failure = e
+      this.#more()
+    }
+  }
+
+  #take(frame: Data | Lost): void {
+    if (frame.type === 'D') {
+      const { count } = readBatchHeader(frame.batch)
+      this.#since += count
+      this.#waiting += count
+      this.#comeBytes += frame.batch.length
+    }
+    this.#come.push(frame)
   }
 
   #heard(frame: Extract<Frame, { type: 'H' }>): void {
