@@ -5,8 +5,20 @@ import { homedir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
-export type KafkaVersion = '4.3.1' | '3.9.1'
-export const LATEST: KafkaVersion = '4.3.1'
+const VERSIONS = ['4.3.1', '3.9.1'] as const
+export type KafkaVersion = (typeof VERSIONS)[number]
+
+/**
+ * What tests run on that name no version: the latest, or what the environment's FNAAD_KAFKA says.
+ * @throws RangeError for another than those above
+ */
+export const USUAL: KafkaVersion = usual(process.env['FNAAD_KAFKA'])
+
+function usual(wanted: string | undefined): KafkaVersion {
+  const found = wanted === undefined || wanted === '' ? VERSIONS[0] : VERSIONS.find(v => v === wanted)
+  if (!found) throw new RangeError(`FNAAD_KAFKA: ${VERSIONS.join(' or ')}`)
+  return found
+}
 
 const FILES = fileURLToPath(new URL('../kafka', import.meta.url))
 const POM = join(FILES, 'pom.xml')
@@ -39,7 +51,7 @@ function directory(version: KafkaVersion): string {
  * Why Kafka cannot run here: no Java, no Maven, or Maven cannot download. Null where it can, after having installed it.
  * In CI always null: there a test whose service is missing fails with the reason instead of being skipped.
  */
-export function unavailable(version: KafkaVersion = LATEST): string | null {
+export function unavailable(version: KafkaVersion = USUAL): string | null {
   if (process.env['CI']) return null
   try {
     installKafka(version)
@@ -54,7 +66,7 @@ export function unavailable(version: KafkaVersion = LATEST): string | null {
  * done; processes that come meanwhile wait for it.
  * @throws Error that says what is missing and how to install it
  */
-export function installKafka(version: KafkaVersion = LATEST): string {
+export function installKafka(version: KafkaVersion = USUAL): string {
   needJava()
   const target = directory(version)
   if (existsSync(target)) return target

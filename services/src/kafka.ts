@@ -3,7 +3,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { certificates } from './certificates.js'
-import { installKafka, type KafkaVersion, LATEST } from './kafka-install.js'
+import { installKafka, type KafkaVersion, USUAL } from './kafka-install.js'
 import { type Cluster, KafkaNode, lines } from './kafka-node.js'
 import { asks, type Ran, runTool } from './kafka-tools.js'
 import { freePorts } from './ports.js'
@@ -35,6 +35,7 @@ export class Kafka {
   readonly admin: User | null
   /** A folder for the test's own files (clients' properties, say), removed by `stop`. */
   readonly directory: string
+  readonly version: KafkaVersion
   readonly #cluster: Cluster
   readonly #nodes: readonly KafkaNode[]
 
@@ -42,6 +43,7 @@ export class Kafka {
     this.#cluster = cluster
     this.directory = cluster.directory
     this.ca = ca
+    this.version = cluster.version
     this.admin = cluster.secure
     this.servers = cluster.ports.map(p => `127.0.0.1:${p.plain}`)
     this.secureServers = cluster.secure ? cluster.ports.map(p => `127.0.0.1:${p.secure}`) : []
@@ -118,7 +120,7 @@ export class Kafka {
  * @throws Error where it cannot be installed or does not start
  */
 export async function startKafka(opt: KafkaOptions = {}): Promise<Kafka> {
-  const { version = LATEST, nodes = 1, secure = false, settings = {}, log } = opt
+  const { version = USUAL, nodes = 1, secure = false, settings = {}, log } = opt
   const jars = installKafka(version)
   const directory = await mkdtemp(join(tmpdir(), 'fnaad-kafka-'))
   const free = await freePorts(nodes * 3)

@@ -2,6 +2,7 @@ import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { startKafka } from './kafka.js'
 import type { KafkaVersion } from './kafka-install.js'
+import { USUAL } from './kafka-install.js'
 
 const USAGE = 'usage: npm run service -- kafka [--nodes 1|3] [--secure] [--version 4.3.1|3.9.1] [--verbose]\n'
 
@@ -41,7 +42,7 @@ function read(args: string[]) {
       options: {
         nodes: { type: 'string', default: '1' },
         secure: { type: 'boolean', default: false },
-        version: { type: 'string', default: '4.3.1' },
+        version: { type: 'string', default: USUAL },
         verbose: { type: 'boolean', default: false },
       },
     })

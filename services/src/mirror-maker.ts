@@ -2,7 +2,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Guarded } from './guarded.js'
-import { installKafka, java, type KafkaVersion, LATEST, logging } from './kafka-install.js'
+import { installKafka, java, type KafkaVersion, logging, USUAL } from './kafka-install.js'
 import { lines } from './kafka-node.js'
 
 /** A MirrorMaker 2 that runs: one Java process. */
@@ -24,7 +24,7 @@ export async function startMirrorMaker(
   topic: string,
   settings: Readonly<Record<string, string | number>> = {},
   jvm: readonly string[] = ['-Xmx1g', '-XX:+UseParallelGC'],
-  version: KafkaVersion = LATEST,
+  version: KafkaVersion = USUAL,
 ): Promise<MirrorMaker> {
   const folder = await mkdtemp(join(tmpdir(), 'fnaad-mirror-'))
   const file = join(folder, 'mirror.properties')

@@ -5,6 +5,7 @@ import { isolated, oneCluster, plain } from '../cluster.test.helper.js'
 
 const cluster = await oneCluster()
 const c = call()
+const newer = !cluster?.version.startsWith('3.')
 
 if (cluster) {
   test('settings, shards that grow, and who reads: in the old and the new protocol, before and after a commit', async t => {
@@ -21,16 +22,19 @@ if (cluster) {
 
     const reader = (group: string, protocol: string) => {
       const stop = new AbortController()
-      const args = ['--topic', q, '--group', group, '--command-property', `group.protocol=${protocol}`]
+      // Kafka 3 has no other protocol than the classic one, and no name for it.
+      const as = newer ? ['--command-property', `group.protocol=${protocol}`] : []
+      const args = ['--topic', q, '--group', group, ...as]
       const ended = cluster.tool('kafka-console-consumer', [...args, '--from-beginning'], { signal: stop.signal })
       return async () => {
         stop.abort()
         await ended
       }
     }
-    const ends = [reader('old', 'classic'), reader('new', 'consumer')]
+    const ends = [reader('old', 'classic'), ...(newer ? [reader('new', 'consumer')] : [])]
+    const groups = newer ? ['new', 'old'] : ['old']
     const names = async () => (await service.listConsumers(q, c)).map(r => r.name)
-    await until(async () => (await names()).join() === 'new,old')
+    await until(async () => (await names()).join() === groups.join())
     t.pass('subscribed, without a commit')
 
     const produce = (lines: number) =>
@@ -39,17 +43,14 @@ if (cluster) {
     const caughtUp = (r: { lag?: number }) => r.lag === 0
     await until(async () => {
       const found = await service.listConsumers(q, c)
-      return found.length === 2 && found.every(caughtUp)
+      return found.length === groups.length && found.every(caughtUp)
     })
     await Promise.all(ends.map(end => end()))
     await produce(2)
     const found = await service.listConsumers(q, c)
     t.strictSame(
       found.map(({ name, lag }) => [name, lag]),
-      [
-        ['new', 2],
-        ['old', 2],
-      ],
+      groups.map(name => [name, 2]),
     )
     t.ok(found.every(r => r.behindMs !== undefined))
   })
