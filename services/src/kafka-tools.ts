@@ -13,6 +13,12 @@ export interface Ran {
   readonly code: number | null
 }
 
+export interface ToolOptions {
+  readonly input?: string
+  readonly signal?: AbortSignal
+  readonly heard?: (text: string) => void
+}
+
 /** Kafka's classes, by the names of the scripts that Kafka's own distribution starts them with. */
 const TOOLS: Readonly<Record<string, string>> = {
   'kafka-topics': 'org.apache.kafka.tools.TopicCommand',
@@ -44,12 +50,7 @@ export const asks = (name: string, args: readonly string[]) =>
   name.startsWith('kafka-') && name !== 'kafka-dump-log' && !args.includes('--bootstrap-server')
 
 /** Runs a tool of a cluster's version: see `Kafka.tool`. */
-export async function runTool(
-  cluster: Cluster,
-  name: string,
-  args: readonly string[],
-  opt: { readonly input?: string; readonly signal?: AbortSignal },
-): Promise<Ran> {
+export async function runTool(cluster: Cluster, name: string, args: readonly string[], opt: ToolOptions): Promise<Ran> {
   const tools = cluster.version.startsWith('3.') ? TOOLS_3 : TOOLS
   const main = tools[name] ?? name
   if (!main.includes('.')) throw new RangeError(`no tool ${name}: ${Object.keys(tools).join(', ')}, or a class`)
@@ -62,6 +63,8 @@ export async function runTool(
   opt.signal?.addEventListener('abort', end)
   if (opt.signal?.aborted) end()
   ;(child.stdio[3] as Readable).resume()
+  const { heard } = opt
+  if (heard) for (const stream of [child.stdout!, child.stderr!]) stream.on('data', chunk => heard(String(chunk)))
   const [stdout, stderr] = await Promise.all([text(child.stdout!), text(child.stderr!), once(child, 'close')])
   opt.signal?.removeEventListener('abort', end)
   await rm(folder, { recursive: true, force: true })

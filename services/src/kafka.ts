@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { certificates } from './certificates.js'
 import { installKafka, type KafkaVersion, USUAL } from './kafka-install.js'
 import { type Cluster, KafkaNode, lines } from './kafka-node.js'
-import { asks, type Ran, runTool } from './kafka-tools.js'
+import { asks, type Ran, runTool, type ToolOptions } from './kafka-tools.js'
 import { freePorts } from './ports.js'
 
 export interface KafkaOptions {
@@ -74,13 +74,10 @@ export class Kafka {
    * listener is added to a `kafka-` tool that was given none.
    * @param opt.input its standard input
    * @param opt.signal ends it; what it has written so far is the answer
+   * @param opt.heard gets what it writes, to either output, as it does
    * @throws RangeError for a name that is neither
    */
-  async tool(
-    name: string,
-    args: readonly string[],
-    opt: { readonly input?: string; readonly signal?: AbortSignal } = {},
-  ): Promise<Ran> {
+  async tool(name: string, args: readonly string[], opt: ToolOptions = {}): Promise<Ran> {
     return runTool(
       this.#cluster,
       name,

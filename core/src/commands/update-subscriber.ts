@@ -1,4 +1,5 @@
 import { fnapError } from '@fnaa/protocol'
+import { keeps } from '../federation/serving.js'
 import { flow, type Handler, need, type Words } from './command.js'
 import { subscribersOf } from './subscriber-of.js'
 
@@ -9,7 +10,8 @@ export const updateSubscriber: Handler = {
     const limit = (command.options as Words)['limit']
     const f = need(cx, 'manage', flow(cx, name, { alias: false }))
     const found = subscribersOf(cx.kernel, f.name, who)
-    if (limit !== 'none' && found.some(s => (s.status.mode ?? 'fnap') !== 'fnap'))
+    const broker = cx.kernel.brokers.of(f)
+    if (limit !== 'none' && !keeps(broker, limit) && found.some(s => (s.status.mode ?? 'fnap') !== 'fnap'))
       throw fnapError('NOTSUPPORTED', 'LIMIT is kept by the agent, and one of them reads at the broker itself')
     for (const s of found) {
       await cx.kernel.resources.update(

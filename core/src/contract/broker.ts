@@ -75,6 +75,8 @@ export interface BrokerService extends Service {
    * only once it has been asked. Absent: all of it.
    */
   access?(): BrokerSupports['access']
+  /** Which limits of an AccessRequest this instance keeps now. Absent: none, and who is limited comes in through the agent. */
+  limits?(): readonly (keyof NonNullable<AccessRequest['limits']>)[]
 }
 
 /** The data face: default export of the module that the manifest names. Opens any endpoint of its type, in any process. */

@@ -8,6 +8,7 @@ import { feed } from '../processors/feeds.js'
 import { same } from '../resources/conditions.js'
 import { step } from '../resources/steps.js'
 import { fnapEndpoint } from './agreement.js'
+import { limitsAt } from './serving.js'
 import { isTombstone, type Known } from './wish.js'
 
 const endpointName = (s: Known): string => `${s.spec.id}.${s.spec.flow}`
@@ -25,7 +26,12 @@ export async function endpointFor(k: Kernel, s: Known, flow: Resource<'Flow'>, c
   const queue = s.status.mode === 'copy' ? await copyQueue(k, s, flow, c) : flow.status.queue
   if (queue === undefined) throw new Error(`flow ${flow.name} has no queue yet`)
   const { principal } = s.spec
-  const request = { queue, rights: [right] as const, ...(principal === undefined ? {} : { principal }) }
+  const request = {
+    queue,
+    rights: [right] as const,
+    ...(principal === undefined ? {} : { principal }),
+    ...limitsAt(k.brokers.of(flow), k.provider.limits(s)),
+  }
   const opt = { turn: s.spec.rotated ?? 0, overlapMs: k.periods.rotation * 1000 }
   const { endpoint } = await k.access.grant(s.uid, k.brokers.of(flow), request, opt, c)
   step('subscriber.issued')

@@ -1,4 +1,5 @@
 import { fnapError } from '@fnaa/protocol'
+import type { AccessRequest } from '../contract/broker.js'
 import type { Limits, Served } from '../contract/kinds.js'
 import type { Resource } from '../contract/store.js'
 import type { Broker } from '../data/brokers.js'
@@ -66,8 +67,20 @@ function whyNot(w: Asked, broker: Broker, limits: Limits): string | undefined {
     return `the flow is at a broker of type ${broker.supports.type}, which is not in ACCEPT`
   if (!ways.includes('issued') && w.principal === undefined)
     return 'the broker of the flow admits outsiders by name only: PRINCIPAL is needed'
-  if (Object.keys(limits).length > 0) return 'a LIMIT holds, which only the agent keeps: MODE fnap'
+  if (!keeps(broker, limits)) return `a LIMIT holds, which only the agent keeps: MODE fnap`
   return undefined
+}
+
+/** Does the broker itself hold those whom it lets in to all of these? */
+export function keeps(broker: Broker, limits: Limits): boolean {
+  const kept: readonly string[] = broker.service.limits?.() ?? []
+  return Object.keys(limits).every(l => kept.includes(l))
+}
+
+/** What is asked of it: what it keeps. A limit that came later and that it cannot keep slows nobody down. */
+export function limitsAt(broker: Broker, { bytesPerSecond }: Limits): Pick<AccessRequest, 'limits'> {
+  const asked = bytesPerSecond !== undefined && keeps(broker, { bytesPerSecond })
+  return asked ? { limits: { bytesPerSecond } } : {}
 }
 
 /** How others get in at a broker: what its type can, less what this one cannot. */

@@ -1,5 +1,6 @@
 import type { Call } from '../contract/common.js'
 import type { Resource } from '../contract/store.js'
+import { limitsAt } from '../federation/serving.js'
 import type { Kernel } from '../kernel.js'
 import { iso } from '../resources/clock.js'
 import { withCondition } from '../resources/conditions.js'
@@ -19,9 +20,11 @@ export async function reconcileAccess(k: Kernel, name: string, signal: AbortSign
     return undefined
   }
   if (f.status.queue === undefined) throw new Error(`flow ${f.name} has no queue yet`)
-  const request = { queue: f.status.queue, rights: [a.spec.right] }
+  const broker = k.brokers.of(f)
+  const limits = limitsAt(broker, k.authorizer.limits(subject(a), f))
+  const request = { queue: f.status.queue, rights: [a.spec.right], ...limits }
   const opt = { turn: a.spec.turn, overlapMs: k.periods.rotation * 1000 }
-  const { endpoint } = await k.access.grant(a.uid, k.brokers.of(f), request, opt, c)
+  const { endpoint } = await k.access.grant(a.uid, broker, request, opt, c)
   const ready = { type: 'Ready', status: 'True' as const, reason: 'Granted', generation: a.generation }
   await k.resources.update(
     'Access',
@@ -45,9 +48,10 @@ async function cut(k: Kernel, a: Access, c: Call): Promise<number | undefined> {
   return undefined
 }
 
+const subject = (a: Access) => ({ type: 'user' as const, principals: [a.spec.who] })
+
 function stands(k: Kernel, a: Access, f: Resource<'Flow'>): boolean {
-  const who = { type: 'user' as const, principals: [a.spec.who] }
-  return f.deleting === undefined && k.authorizer.mayFlow(who, a.spec.right, f)
+  return f.deleting === undefined && k.authorizer.mayFlow(subject(a), a.spec.right, f)
 }
 
 /** Ends the accesses whose right is no longer there. Resolves when they are cut. */

@@ -12,6 +12,17 @@ export async function reconcileGrant(k: Kernel, name: string, signal: AbortSigna
   return undefined
 }
 
+/** Whoever reads at the broker itself by it is held to what holds now. */
+export function relimit(k: Kernel, on: { kind: 'Namespace' | 'Flow'; name: string }): void {
+  const { resources, queue } = k
+  const flows = on.kind === 'Flow' ? [on.name] : resources.by('Flow', 'namespace', on.name).map(f => f.name)
+  for (const flow of flows) {
+    for (const s of resources.by('Subscriber', 'flow', flow))
+      if (s.status.mode === 'copy' || s.status.mode === 'direct') queue.add(`Subscriber/${s.name}`)
+    for (const a of resources.by('Access', 'flow', flow)) queue.add(`Access/${a.name}`)
+  }
+}
+
 /** Ends what stood on a right that was taken away, on a flow or on all flows of a namespace. */
 export async function enforceOn(
   k: Kernel,

@@ -1,10 +1,12 @@
+import type { Resource } from '../contract/store.js'
 import { reconcileSubscriber } from '../federation/subscriber-controller.js'
 import { reconcileSubscription } from '../federation/subscription-controller.js'
 import { reconcileAccess } from '../grants/access-controller.js'
-import { reconcileGrant } from '../grants/grant-controller.js'
+import { reconcileGrant, relimit } from '../grants/grant-controller.js'
 import type { Kernel } from '../kernel.js'
 import { reconcileFlow } from '../names/flow-controller.js'
 import { reconcileNamespace } from '../names/namespace-controller.js'
+import { same } from './conditions.js'
 import type { KindName, Listener } from './resources.js'
 
 type Reconciler = (k: Kernel, name: string, signal: AbortSignal) => Promise<number | undefined>
@@ -30,6 +32,8 @@ export async function reconcile(k: Kernel, key: string, signal: AbortSignal): Pr
 export function wake(k: Kernel): Listener {
   return (now, previous, gone) => {
     const key = `${now.kind}/${now.name}`
+    if (now.kind === 'Grant' && !same(limitsOf(gone ? now : previous), gone ? undefined : limitsOf(now)))
+      relimit(k, (now as Resource<'Grant'>).spec.on)
     if (gone || !(now.kind in RECONCILERS)) {
       if (gone) wakeOwner(k, now)
       return
@@ -43,6 +47,8 @@ export function wake(k: Kernel): Listener {
     if (now.kind === 'Processor' && previous?.status !== now.status) wakeOwner(k, now)
   }
 }
+
+const limitsOf = (g: { readonly spec: object } | undefined) => (g as Resource<'Grant'> | undefined)?.spec.limits
 
 function wakeOwner(k: Kernel, r: { owner?: { kind: string; name: string } }): void {
   if (r.owner) k.queue.add(`${r.owner.kind}/${r.owner.name}`)

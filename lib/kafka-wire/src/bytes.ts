@@ -42,6 +42,11 @@ export class Writer {
     this.#at = this.#bytes.writeBigInt64BE(n, this.#at)
     return this
   }
+  float64(n: number): this {
+    this.#room(8)
+    this.#at = this.#bytes.writeDoubleBE(n, this.#at)
+    return this
+  }
   boolean(b: boolean): this {
     return this.int8(b ? 1 : 0)
   }

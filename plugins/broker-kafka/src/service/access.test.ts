@@ -4,7 +4,8 @@ import { batchOf, encodeBatch } from '@fnaa/protocol'
 import { test } from 'tap'
 import { isolated, oneCluster, reaching, secure } from '../cluster.test.helper.js'
 
-const cluster = await oneCluster({ secure: true })
+// Quotas count over two seconds instead of eleven.
+const cluster = await oneCluster({ secure: true, settings: { 'quota.window.num': 2 } })
 const c = call()
 const event = (value: string) =>
   batchOf({
@@ -99,5 +100,48 @@ if (cluster) {
     t.match(await service.describeQueue(q, c), { shards: 1, retentionMs: undefined })
     const made = service.createQueue(service.queueFor('g.unix.test'), {}, c)
     await t.rejects(made, { code: 'FNA_ERR_DENIED', message: /AUTHORIZATION_FAILED; give the user of sasl/ })
+  })
+
+  test('LIMIT: the cluster holds a user to so many bytes a second, until it is lifted or the user ends', async t => {
+    const { service, queue, open } = await started(t)
+    const q = await queue('limited.unix.test')
+    t.strictSame(service.limits!(), ['bytesPerSecond'])
+    const ask = { id: 'slow', queue: q, rights: ['read'] as const }
+    const given = await service.grant({ ...ask, limits: { bytesPerSecond: 100_000 } }, c)
+    const of = ['--describe', '--entity-type', 'users', '--entity-name', 'fnaad-slow']
+    const quotas = async () => (await cluster.tool('kafka-configs', of)).stdout
+    t.match(await quotas(), /consumer_byte_rate=100000(\.0)?\b/)
+
+    const own = await open(service.internal(q))
+    const sink = await own.sink({ writer: 'w', epoch: 0 }, c)
+    for (let i = 0; i < 4; i++) await sink.write(event('x'.repeat(100_000)), {}, c)
+    const fetching = async (at: { endpoint: Endpoint; credential: Credential | null }) => {
+      const source = await (await open(at)).source({ reader: 'r', epoch: 0, from: { at: 'earliest' } }, c)
+      const began = performance.now()
+      let events = 0
+      for await (const b of source.read(c)) {
+        if ('count' in b) events += b.count
+        if (events === 4) break
+      }
+      await source.close()
+      return performance.now() - began
+    }
+    t.ok((await fetching(service.internal(q))) < 2000, 'nobody else is slowed')
+    // All come in one answer, for which the reader then waits: what it asks for next comes late.
+    await fetching(given)
+    t.ok((await fetching(given)) > 2000, 'it has had its share')
+
+    t.same(
+      await service.grant({ ...ask, limits: { bytesPerSecond: 5_000_000 } }, c),
+      given,
+      'the same login, another limit',
+    )
+    t.match(await quotas(), /consumer_byte_rate=5000000(\.0)?\b|consumer_byte_rate=5\.?0?E6/)
+    await service.grant(ask, c)
+    t.notMatch(await quotas(), /byte_rate/)
+    await service.grant({ ...ask, limits: { bytesPerSecond: 100_000 } }, c)
+    await service.revoke('slow', c)
+    t.notMatch(await quotas(), /byte_rate/, 'and nothing of it is left')
+    await own.close()
   })
 }

@@ -2,6 +2,7 @@ import { createHmac, pbkdf2, randomBytes } from 'node:crypto'
 import { promisify } from 'node:util'
 import { type AccessRequest, type Call, type Credential, type Ctx, FnaError, operatorsDial } from '@fnaa/core/plugin'
 import {
+  alterClientQuotas,
   alterScramUsers,
   Cluster,
   Connection,
@@ -9,6 +10,7 @@ import {
   MAY,
   metadata,
   type ScramMechanism,
+  said,
   saslHandshake,
 } from '@fnaa/kafka-wire'
 import type { AclEntry, AclFilter } from 'kafkajs'
@@ -43,17 +45,25 @@ export class Access {
   readonly #ctx: Ctx
   readonly #s: Settings
   readonly mechanism: ScramMechanism
+  /** Whether what a user may use can be limited. */
+  readonly quotas: boolean
 
-  constructor(ctx: Ctx, s: Settings, mechanism: ScramMechanism) {
+  constructor(ctx: Ctx, s: Settings, can: Probed) {
     this.#ctx = ctx
     this.#s = s
-    this.mechanism = mechanism
+    this.mechanism = can.mechanism
+    this.quotas = can.quotas
   }
 
   /** @throws FNA_ERR_NOTFOUND, FNA_ERR_DENIED, FNA_ERR_UNAVAILABLE */
   async grant(k: Clients, a: AccessRequest, c: Call): Promise<{ user: string; credential: Credential }> {
     const user = userOf(a.id)
-    await need(k.wire, a.queue, c)
+    const { partitions } = await need(k.wire, a.queue, c)
+    if (a.limits?.bytesPerSecond !== undefined && !this.quotas)
+      throw new FnaError(
+        'FNA_ERR_UNSUPPORTED',
+        'the cluster lets us limit nobody: ALTER_CONFIGS on the cluster is missing',
+      )
     const password = await this.#password(a.id, c)
     const salt = randomBytes(24)
     const [hash, length] = this.mechanism === 'SCRAM-SHA-256' ? ['sha256', 32] : (['sha512', 64] as const)
@@ -61,6 +71,7 @@ export class Access {
     const put = [{ user, mechanism: this.mechanism, iterations: ITERATIONS, salt, salted }]
     try {
       await alterUsers(k.wire, { remove: [], put }, c)
+      if (this.quotas) await limit(k.wire, user, { rate: a.limits?.bytesPerSecond, partitions: partitions.length }, c)
       await this.#allow(k, user, rules(user, a))
       await this.#usable(user, password, a, c)
     } catch (e) {
@@ -77,6 +88,7 @@ export class Access {
       const { filterResponses } = await admin.deleteAcls({ filters: [allOf(user)] })
       const rights = filterResponses.flatMap(f => f.matchingAcls)
       const users = await alterUsers(k.wire, { remove: [{ user, mechanism: this.mechanism }], put: [] }, c)
+      if (this.quotas) await limit(k.wire, user, {}, c)
       return rights.length > 0 || users > 0 ? 'revoked' : 'absent'
     } catch (e) {
       throw mapped(e, `access ${id} cannot be taken away`)
@@ -128,12 +140,17 @@ export class Access {
   }
 }
 
+export interface Probed {
+  readonly mechanism: ScramMechanism
+  readonly quotas: boolean
+}
+
 /**
  * Which SCRAM mechanism users can be issued for; null where the cluster issues none: it has no authorizer, its listener no
  * SCRAM, or the user of `sasl` not the right (ALTER on the cluster).
  * @throws FNA_ERR_UNAVAILABLE
  */
-export async function probe(k: Clients, s: Settings, c: Call): Promise<ScramMechanism | null> {
+export async function probe(k: Clients, s: Settings, c: Call): Promise<Probed | null> {
   // Who comes without a login has no use for a user.
   if (s.access === 'none' || !s.sasl) return null
   try {
@@ -142,12 +159,51 @@ export async function probe(k: Clients, s: Settings, c: Call): Promise<ScramMech
     // Nobody's user is removed: that there is none is said only to those who may.
     await alterUsers(k.wire, { remove: [{ user: 'fnaad-nobody', mechanism }], put: [] }, c)
     await (await k.admin()).describeAcls(allOf('fnaad-nobody'))
-    return mechanism
+    return { mechanism, quotas: await mayLimit(k.wire, c) }
   } catch (e) {
     const known = mapped(e, 'access cannot be given')
     if (known.code === 'FNA_ERR_UNAVAILABLE') throw known
     return null
   }
+}
+
+async function mayLimit(wire: Cluster, c: Call): Promise<boolean> {
+  try {
+    await limit(wire, 'fnaad-nobody', { validateOnly: true }, c)
+    return true
+  } catch (e) {
+    if (mapped(e, '').code === 'FNA_ERR_UNAVAILABLE') throw e
+    return false
+  }
+}
+
+/**
+ * What a user may read and write in bytes a second, or whatever it likes. Each broker counts by itself: so many as can lead a
+ * partition of the topic share it, so that all together give no more.
+ */
+async function limit(
+  wire: Cluster,
+  user: string,
+  to: { readonly rate?: number | undefined; readonly partitions?: number; readonly validateOnly?: boolean },
+  c: Call,
+): Promise<void> {
+  await wire.retry(
+    async () => {
+      const { controller, nodes } = await wire.metadata([], c)
+      const sharing = Math.max(1, Math.min(nodes.length, to.partitions ?? 1))
+      const value = to.rate === undefined ? null : Math.max(1, to.rate / sharing)
+      const values = new Map([
+        ['consumer_byte_rate', value],
+        ['producer_byte_rate', value],
+      ])
+      const connection = await wire.node(controller, 'control', c)
+      const request = { changes: [{ user, values }], validateOnly: to.validateOnly ?? false }
+      for (const a of await connection.request(alterClientQuotas, request))
+        if (a.error !== 0) throw new KafkaError(a.error, `the quotas of user ${user}: ${said(a.message ?? '')}`)
+    },
+    c,
+    5_000,
+  )
 }
 
 async function offered(s: Settings, c: Call): Promise<ScramMechanism | null> {

@@ -76,6 +76,9 @@ class KafkaService implements BrokerService {
   access() {
     return this.#access ? (['issued'] as const) : []
   }
+  limits() {
+    return this.#access?.quotas ? (['bytesPerSecond'] as const) : []
+  }
   grant(a: Parameters<BrokerService['grant']>[0], c: Call) {
     return this.#clients.use(c, async k => {
       const access = await this.#issuer(k, c)
@@ -104,9 +107,9 @@ class KafkaService implements BrokerService {
 
   async #issuer(k: Clients, c: Call): Promise<Access | null> {
     if (this.#access === undefined) {
-      const mechanism = await probe(k, this.#s, c)
-      this.#access = mechanism ? new Access(this.#ctx, this.#s, mechanism) : null
-      this.#ctx.log.info({ mechanism }, mechanism ? 'the cluster issues users' : NOBODY)
+      const can = await probe(k, this.#s, c)
+      this.#access = can ? new Access(this.#ctx, this.#s, can) : null
+      this.#ctx.log.info({ ...can }, can ? 'the cluster issues users' : NOBODY)
     }
     return this.#access
   }
