@@ -25,10 +25,14 @@ export interface Response {
   /** Response code with its extended bits: 0 NOERROR, 2 SERVFAIL, 3 NXDOMAIN, 5 REFUSED. */
   readonly rcode: number
   readonly truncated: boolean
+  /** The AA bit: the server speaks for the zone. */
+  readonly authoritative: boolean
   /** The AD bit, as the server sent it. */
   readonly authentic: boolean
   readonly answers: readonly AnyRecord[]
   readonly aliases: ReadonlyMap<string, { readonly target: string; readonly ttl: number }>
+  /** Where the server says that others answer: the delegated zone, its NS and the addresses beside them. */
+  readonly referral: { readonly zone: string; readonly records: readonly AnyRecord[] } | null
   /** Seconds that an absence may be remembered; null without SOA. */
   readonly negativeTtl: number | null
   /** Info codes of Extended DNS Errors (RFC 8914). */
@@ -117,9 +121,11 @@ class ResponseReader {
       // The upper bits of the code are the first byte of OPT's TTL field.
       rcode: (m.flags & 15) | (opt ? (opt.ttl >>> 24) << 4 : 0),
       truncated: (m.flags & 0x0200) !== 0,
+      authoritative: (m.flags & 0x0400) !== 0,
       authentic: (m.flags & 0x0020) !== 0,
       answers,
       aliases,
+      referral: this.#referral(m),
       negativeTtl: this.#negativeTtl(m),
       extended: opt ? this.#extendedErrors(opt) : [],
     }
@@ -194,6 +200,19 @@ class ResponseReader {
     const at = this.#reader.name(this.#reader.name(raw.start).next).next + 16
     if (at + 4 !== raw.end) throw new RangeError('SOA has another length')
     return clamp(this.#bytes.readUInt32BE(at))
+  }
+
+  #referral(m: RawMessage): Response['referral'] {
+    const away = m.authorities.filter(r => r.type === TYPES.NS && r.class === IN && r.name !== null)
+    const zone = away[0]?.name
+    if (m.answers.length > 0 || (m.flags & 0x0400) !== 0 || !zone) return null
+    const glue = m.additionals.filter(r => (r.type === TYPES.A || r.type === TYPES.AAAA) && r.class === IN)
+    const records = [...away, ...glue].flatMap(r => {
+      const type = r.type === TYPES.NS ? 'NS' : r.type === TYPES.A ? 'A' : 'AAAA'
+      const record = r.name === null ? null : this.#record(r, r.name, type)
+      return record ? [record] : []
+    })
+    return { zone, records }
   }
 
   #negativeTtl(m: RawMessage): number | null {

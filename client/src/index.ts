@@ -3,7 +3,15 @@ export * from './addresses.js'
 export { FnapConnection } from './connection.js'
 export * from './connection-options.js'
 export * from './dial.js'
-export type { AnyRecord, Question, QuestionType, SoaRecord } from './dns-message.js'
+export {
+  type AnyRecord,
+  decodeResponse,
+  encodeQuestion,
+  type Question,
+  type QuestionType,
+  type Response,
+  type SoaRecord,
+} from './dns-message.js'
 export type { DnsServer } from './dns-transport.js'
 export * from './errors.js'
 export { type EndFrame, FrameStream, type FrameStreamOptions } from './frame-stream.js'

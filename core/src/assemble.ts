@@ -54,7 +54,7 @@ export async function assemble(
   await k.issued.load(call)
   k.access = new BrokerAccess(k.brokers, k.secrets, k.clock, k.epoch)
   k.listener = new Listener(k, k.certificates)
-  k.registrar = new Registrar(k.loaded, { host: k.config.host, port: 0, tls: false, addresses: [] })
+  k.registrar = new Registrar(k.loaded, { host: k.config.host, port: 0, tls: false, addresses: [] }, k.log)
   k.provider = new Provider(k)
   k.quotas = new Quotas(k)
   k.peers = new Peers(k)

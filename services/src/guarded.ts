@@ -104,6 +104,11 @@ export class Guarded {
    */
   async said(text: string, ms: number): Promise<void> {
     if (this.#last.some(line => line.includes(text))) return
+    await this.says(text, ms)
+  }
+
+  /** The same for a line that is still to come. */
+  async says(text: string, ms: number): Promise<void> {
     let timer: NodeJS.Timeout | undefined
     const found = await Promise.race([
       new Promise<boolean>(resolve => this.#lines.on('line', line => line.includes(text) && resolve(true))),

@@ -74,6 +74,15 @@ async function make(cx: Context, name: string, spec: FlowSpec, ns: Resource<'Nam
   await ready(cx, name)
 }
 
+/** Conditions that end the wait. */
+const REFUSALS: ReadonlySet<string | undefined> = new Set([
+  'QueueExists',
+  'QueueAbsent',
+  'NameExists',
+  'NameServerUnavailable',
+  'NameServerRefuses',
+])
+
 /** Waits until a flow's queue and names exist. */
 export async function ready(cx: Context, name: string): Promise<void> {
   const { resources } = cx.kernel
@@ -84,7 +93,7 @@ export async function ready(cx: Context, name: string): Promise<void> {
       if (!f) return { failed: 'gone' }
       if (isTrue(f.status, 'Ready', f.generation)) return {}
       const c = condition(f.status, 'Ready')
-      return c?.status === 'False' && (c.reason === 'QueueExists' || c.reason === 'QueueAbsent')
+      return c?.status === 'False' && c.generation === f.generation && REFUSALS.has(c.reason)
         ? { failed: c.reason }
         : undefined
     },
@@ -92,7 +101,17 @@ export async function ready(cx: Context, name: string): Promise<void> {
   )
   if (!outcome) throw timeout(name)
   if (outcome.failed === undefined) return
+  // The flow stands, and gets its names when the name server takes them.
+  if (outcome.failed === 'NameServerUnavailable')
+    throw fnapError(
+      'UNAVAILABLE',
+      `the name server does not take the names of ${name} now; they are written as soon as it does`,
+    )
+  if (outcome.failed === 'NameServerRefuses')
+    throw fnapError('INTERNAL', `the name server refuses the names of ${name}; the log of the agent says why`)
   await resources.delete('Flow', name, cx.call)
+  if (outcome.failed === 'NameExists')
+    throw fnapError('EXISTS', 'that name stands in DNS already and was not made here: remove it there, or take another')
   if (outcome.failed === 'QueueExists') {
     throw fnapError('EXISTS', 'the broker has a queue of that name; TOPIC adopts an existing one')
   }

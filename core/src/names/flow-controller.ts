@@ -1,4 +1,5 @@
 import type { Call } from '../contract/common.js'
+import { isFna } from '../contract/errors.js'
 import type { FlowStatus } from '../contract/kinds.js'
 import type { Resource } from '../contract/store.js'
 import type { Broker } from '../data/brokers.js'
@@ -26,7 +27,16 @@ export async function reconcileFlow(k: Kernel, name: string, signal: AbortSignal
   if (!described) throw new Error(`the queue of ${name} is gone right after it was made`)
   if (f.generation > 1) await broker.service.updateQueue(queue, f.spec.queue, c)
   const now = k.resources.get('Flow', name) ?? f
-  const dns = await names(k, { ...f, status: { ...now.status, queue } }, broker, c)
+  let dns: string
+  try {
+    dns = await names(k, { ...f, status: { ...now.status, queue } }, broker, c)
+  } catch (e) {
+    const reason = unnamed(e)
+    await report(k, f, 'False', reason, { queue, epoch: described.epoch }, c)
+    // Somebody else's name does not go away by asking again.
+    if (reason === 'NameExists') return undefined
+    throw e
+  }
   step('flow.create.named')
   await report(k, f, 'True', 'Ready', { queue, epoch: described.epoch, dns }, c)
   step('flow.create.ready')
@@ -67,6 +77,12 @@ async function names(k: Kernel, f: F, broker: Broker, c: Call): Promise<string> 
   await k.registrar.flow(f, broker, c)
   await listing(k, f.spec.namespace, c, f)
   return 'registered'
+}
+
+/** Why a flow has no names: for the condition, and for who waits. */
+function unnamed(e: unknown): 'NameExists' | 'NameServerRefuses' | 'NameServerUnavailable' {
+  if (isFna(e, 'FNA_ERR_EXISTS')) return 'NameExists'
+  return isFna(e, 'FNA_ERR_CONFIG') ? 'NameServerRefuses' : 'NameServerUnavailable'
 }
 
 async function listing(k: Kernel, namespace: string, c: Call, f?: F): Promise<void> {

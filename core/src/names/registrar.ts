@@ -1,5 +1,13 @@
-import { agentRecords, type DnsRecord, flowOwners, flowRecords, isWithin, listingRecords } from '@fnaa/protocol'
-import type { Call } from '../contract/common.js'
+import {
+  agentRecords,
+  type DnsRecord,
+  flowOwners,
+  flowRecords,
+  isReservedOwner,
+  isWithin,
+  listingRecords,
+} from '@fnaa/protocol'
+import type { Call, Logger } from '../contract/common.js'
 import type { DnsService, OwnerSet } from '../contract/dns.js'
 import { FnaError } from '../contract/errors.js'
 import type { Resource } from '../contract/store.js'
@@ -17,10 +25,12 @@ export interface AgentAddress {
 /** Puts names into DNS: whole owners' sets, one atomic update a flow (figure 10). */
 export class Registrar {
   readonly #services: readonly { readonly service: DnsService; readonly keys: boolean }[]
+  readonly #log: Logger
   agent: AgentAddress
 
-  constructor(loaded: readonly Loaded[], agent: AgentAddress) {
+  constructor(loaded: readonly Loaded[], agent: AgentAddress, log: Logger) {
     this.agent = agent
+    this.#log = log
     this.#services = loaded.flatMap(l =>
       l.plugin.manifest.kind === 'dns'
         ? [{ service: l.service as DnsService, keys: (l.plugin.manifest.supports as { keys: boolean }).keys }]
@@ -47,7 +57,42 @@ export class Registrar {
         if (set) set.records = [...set.records, { name: owner, ttl: 300, type: 'TXT', strings: ['tls'] } as DnsRecord]
       }
     }
-    await this.#apply(sets, c)
+    const [self, ...rest] = sets as [OwnerSet, ...OwnerSet[]]
+    await this.#ownHost(self, c)
+    const own = rest.filter(s => !this.#isOperators(s.owner))
+    await this.#apply(own, c)
+    for (const set of rest) if (!own.includes(set)) await this.#expect(set, c)
+  }
+
+  /** Whether the operator keeps the host's address by hand, or the plugin may not write addresses: it must be there, by whomever. */
+  async #ownHost(set: OwnerSet, c: Call): Promise<void> {
+    try {
+      await this.#apply([set], c)
+    } catch (e) {
+      if (!this.serviceFor(set.owner)) throw e
+      const found = await this.serviceFor(set.owner)!.read(set.owner, c)
+      if (!found.some(r => r.type === 'A' || r.type === 'AAAA')) throw e
+      await this.#expect({ owner: set.owner, records: set.records.filter(r => r.type !== 'SRV') }, c)
+    }
+  }
+
+  /** A plugin that may not write keys leaves `_fnap` to the operator too: it says whom to trust for a namespace (hardening H12). */
+  #isOperators(owner: string): boolean {
+    const service = this.serviceFor(owner)
+    return isReservedOwner(owner) && this.#services.some(d => d.service === service && !d.keys)
+  }
+
+  /** Says what the operator still has to write: without it nobody finds the agent. */
+  async #expect(set: OwnerSet, c: Call): Promise<void> {
+    const found = await this.serviceFor(set.owner)!
+      .read(set.owner, c)
+      .catch(() => null)
+    const missing = set.records.filter(r => !found?.some(f => line(f) === line(r)))
+    if (found && missing.length > 0)
+      this.#log.warn(
+        { owner: set.owner, records: missing.map(line) },
+        'DNS lacks records that are for the operator to write',
+      )
   }
 
   /** Keys that prove our domains: where the DNS plugin may write them. */
@@ -79,7 +124,7 @@ export class Registrar {
 
   async forgetNamespace(name: string, c: Call): Promise<void> {
     if (!this.serviceFor(name)) return
-    const owners = [`_fnap._tcp.${name}`, `_fnap.${name}`, `_flow._tcp.${name}`]
+    const owners = [`_fnap._tcp.${name}`, `_fnap.${name}`, `_flow._tcp.${name}`].filter(o => !this.#isOperators(o))
     await this.#apply(
       owners.map(owner => ({ owner, records: [] })),
       c,
@@ -120,6 +165,24 @@ export function publicEndpoint(
   const { endpoint } = broker.service.internal(topic)
   const words: Record<string, string | true> = endpoint.tls ? { topic, tls: true } : { topic }
   return { type: broker.supports.type, servers: endpoint.servers.map(parseServer), words, topic }
+}
+
+/** A record as zone files have it. */
+function line(r: DnsRecord): string {
+  switch (r.type) {
+    case 'SRV':
+      return `${r.name}. SRV ${r.priority} ${r.weight} ${r.port} ${r.target}.`
+    case 'TXT':
+      return `${r.name}. TXT ${r.strings.map(s => `"${s}"`).join(' ')}`
+    case 'PTR':
+    case 'NS':
+      return `${r.name}. ${r.type} ${r.target}.`
+    case 'A':
+    case 'AAAA':
+      return `${r.name}. ${r.type} ${r.address}`
+    case 'DS':
+      return `${r.name}. DS ${r.keyTag} ${r.algorithm} ${r.digestType} ${r.digest}`
+  }
 }
 
 const parseServer = (server: string): { host: string; port: number } => {

@@ -19,8 +19,7 @@ export function addressOf(config: Config, bound: readonly Address[]): Registrar[
 
 /** Namespaces of the config are made where they are missing. */
 export async function seed(k: Kernel, c: Call): Promise<void> {
-  const bound = k.config.domains.map(d => ({ name: d, domain: d })).filter(d => k.registrar.serviceFor(d.name))
-  await k.registrar.agentNames(bound, c)
+  await ownNames(k, c)
   for (const n of k.config.namespaces ?? []) {
     const spec = typeof n === 'string' ? { name: n } : n
     if (k.resources.get('Namespace', spec.name)) continue
@@ -40,6 +39,22 @@ export async function seed(k: Kernel, c: Call): Promise<void> {
       },
       c,
     )
+  }
+}
+
+/** Milliseconds between two tries, doubling. */
+const AGAIN = { first: 1000, most: 60_000 } as const
+
+/** How the agent is found from each of its domains. A name server that is down does not keep the agent from its work: it is asked again. */
+async function ownNames(k: Kernel, c: Call, wait: number = AGAIN.first): Promise<void> {
+  const bound = k.config.domains.map(d => ({ name: d, domain: d })).filter(d => k.registrar.serviceFor(d.name))
+  try {
+    await k.registrar.agentNames(bound, c)
+  } catch (err) {
+    k.log.warn({ err, retryMs: wait }, "the agent's own names are not in DNS")
+    void k.clock
+      .timer(wait, c.signal)
+      .then(() => (c.signal.aborted ? undefined : ownNames(k, c, Math.min(AGAIN.most, wait * 2))))
   }
 }
 

@@ -1,6 +1,6 @@
+import { zoneOf } from '@fnaa/core/plugin'
 import { type DnsRecord, isWithin } from '@fnaa/protocol'
 import type { Answer } from 'dns-packet'
-import { zoneOf } from './changes.js'
 import type { Data } from './data.js'
 import { empty, type Query, RCODE, type Response } from './message.js'
 import { anyAnswer, builtIn, NEGATIVE_TTL, nameserverOf, rrset, soa, TYPE, type Zone } from './records.js'

@@ -1,7 +1,6 @@
 import { isLoopback } from '@fnaa/client'
-import { type Call, type Ctx, type DnsService, FnaError, type OwnerSet } from '@fnaa/core/plugin'
+import { type Call, type Ctx, checkChanges, type DnsService, FnaError, type OwnerSet, zoneOf } from '@fnaa/core/plugin'
 import type { DnsRecord } from '@fnaa/protocol'
-import { checkChanges, zoneOf } from './changes.js'
 import { Data } from './data.js'
 import { Forwards, relay } from './forward.js'
 import { Journal } from './journal.js'
@@ -71,14 +70,12 @@ export class EmbeddedDns implements DnsService {
 
   async apply(changes: readonly OwnerSet[], c: Call): Promise<{ readonly generation: string }> {
     this.#open()
-    const checked = checkChanges(changes, this.zones, this.#keys)
+    const checked = checkChanges(changes, this.zones, owner => !this.#keys && owner.split('.').includes('_fnapkey'))
     if (checked.length === 0) return { generation: String(this.#journal.generation) }
     c.signal.throwIfAborted()
     return new Promise((resolve, reject) => {
       this.#waiting.push({ changes: checked, resolve, reject })
-      this.#working ??= this.#work().finally(() => {
-        this.#working = null
-      })
+      this.#working ??= this.#work()
     })
   }
 
@@ -122,6 +119,8 @@ export class EmbeddedDns implements DnsService {
         for (const w of batch) w.reject(e)
       }
     }
+    // In the same turn as the last look: who comes later begins anew.
+    this.#working = null
   }
 
   async #handle(question: Buffer, client: string, tcp: boolean): Promise<Buffer | null> {

@@ -1,5 +1,6 @@
-import { FnaError, type OwnerSet } from '@fnaa/core/plugin'
 import { checkRecord, type DnsRecord, isFnapError, isOwner, isWithin } from '@fnaa/protocol'
+import type { OwnerSet } from './dns.js'
+import { FnaError } from './errors.js'
 
 /** The longest of the zones that a name lies in, or null. */
 export function zoneOf(name: string, zones: readonly string[]): string | null {
@@ -12,9 +13,14 @@ export function zoneOf(name: string, zones: readonly string[]): string | null {
  * Checks what `apply` is asked to write, all of it, before anything is written.
  * @returns copies, without records that stand twice
  * @throws FNA_ERR_FOREIGN for an owner in no zone, FNA_ERR_INVALID for a record that breaks the strict checks or an owner
- * given twice, FNA_ERR_UNSUPPORTED for key records where the operator keeps them
+ * given twice, FNA_ERR_UNSUPPORTED for one that `kept` names as the operator's
+ * @param kept owners that this service leaves to the operator
  */
-export function checkChanges(changes: readonly OwnerSet[], zones: readonly string[], keys: boolean): OwnerSet[] {
+export function checkChanges(
+  changes: readonly OwnerSet[],
+  zones: readonly string[],
+  kept: (owner: string) => boolean,
+): OwnerSet[] {
   const seen = new Set<string>()
   return changes.map(({ owner, records }) => {
     if (!isOwner(owner)) throw invalid('an owner is labels of a-z 0-9 _ and hyphens')
@@ -22,9 +28,8 @@ export function checkChanges(changes: readonly OwnerSet[], zones: readonly strin
     seen.add(owner)
     const zone = zoneOf(owner, zones)
     if (!zone) throw new FnaError('FNA_ERR_FOREIGN', `${owner} is in none of the zones`)
-    if (!keys && owner.split('.').includes('_fnapkey')) {
-      throw new FnaError('FNA_ERR_UNSUPPORTED', 'key records are the operator’s here (option keys)')
-    }
+    if (kept(owner))
+      throw new FnaError('FNA_ERR_UNSUPPORTED', `${owner} is for the operator to write, not for this plugin`)
     return { owner, records: unique(records.map(record => checkOne(record, owner, zone))) }
   })
 }

@@ -1,0 +1,67 @@
+import { type Call, type Ctx, checkChanges, type DnsService, FnaError, type OwnerSet, zoneOf } from '@fnaa/core/plugin'
+import { type DnsRecord, isReservedOwner } from '@fnaa/protocol'
+import { Authority } from './authority.js'
+import { type DnsBindOptions, keySource, parseServer, parseZones } from './options.js'
+import { ZoneWriter } from './zone-writer.js'
+
+const TIMEOUT_MS = 5000
+
+/** Figure 10 by RFC 2136: register and update write whole owners' sets, unregister takes them away, resolve asks the server. */
+export class BindDns implements DnsService {
+  readonly zones: readonly string[]
+  readonly server: { readonly host: string; readonly port: number }
+  readonly #authority: Authority
+  readonly #writers: ReadonlyMap<string, ZoneWriter>
+  #closed = false
+
+  /** @throws FNA_ERR_CONFIG for options that cannot be */
+  constructor(ctx: Ctx, o: DnsBindOptions) {
+    const ms = o.timeoutMs ?? TIMEOUT_MS
+    this.zones = parseZones(o.zones ?? ctx.agent.domains)
+    this.server = parseServer(o.server)
+    this.#authority = new Authority(this.server, ms)
+    const exchange = { server: this.server, key: keySource(o), transport: o.transport ?? 'tcp', ms } as const
+    const parts = { authority: this.#authority, exchange, ctx }
+    this.#writers = new Map(this.zones.map(zone => [zone, new ZoneWriter(zone, parts)]))
+  }
+
+  /** All or nothing within a zone; zones are written one after the other. */
+  async apply(changes: readonly OwnerSet[], c: Call): Promise<{ readonly generation: string }> {
+    this.#open()
+    const checked = checkChanges(changes, this.zones, isReservedOwner)
+    c.signal.throwIfAborted()
+    const by = new Map<string, OwnerSet[]>()
+    for (const set of checked) {
+      const zone = zoneOf(set.owner, this.zones)!
+      by.set(zone, [...(by.get(zone) ?? []), set])
+    }
+    const generations: string[] = []
+    for (const [zone, sets] of by) generations.push(`${zone}/${await this.#writers.get(zone)!.write(sets, c)}`)
+    return { generation: generations.join(' ') }
+  }
+
+  async read(owner: string, c: Call): Promise<readonly DnsRecord[]> {
+    this.#open()
+    if (!zoneOf(owner, this.zones)) throw new FnaError('FNA_ERR_FOREIGN', `${owner} is in none of the zones`)
+    return (await this.#authority.read([owner], c)).get(owner)!.records
+  }
+
+  async health(c: Call) {
+    if (this.#closed) return { ok: false, detail: 'closed' }
+    try {
+      for (const zone of this.zones) await this.#authority.serves(zone, c)
+      return { ok: true }
+    } catch (e) {
+      return { ok: false, detail: (e as Error).message }
+    }
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true
+    await Promise.all([...this.#writers.values()].map(w => w.idle()))
+  }
+
+  #open(): void {
+    if (this.#closed) throw new FnaError('FNA_ERR_CLOSED', 'dns-bind is closed')
+  }
+}

@@ -1,0 +1,109 @@
+import { spawnSync } from 'node:child_process'
+import { existsSync } from 'node:fs'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { Guarded } from './guarded.js'
+import { freePort } from './ports.js'
+
+export interface UnboundOptions {
+  /** Zones and the server of each, `host:port`: on loopback glue cannot name a port, so referrals are not followed. */
+  readonly stubs: Readonly<Record<string, string>>
+  /** What it trusts to begin with: a zone and its DS, as the parent would publish it. */
+  readonly anchors: Readonly<Record<string, string>>
+  readonly address?: string
+  readonly port?: number
+  readonly log?: (line: string) => void
+}
+
+const PATH = `${process.env['PATH']}:/usr/sbin:/sbin`
+const START_MS = 30_000
+
+/** Why Unbound cannot run here; null where it can. In CI always null. */
+export function unboundUnavailable(): string | null {
+  if (process.env['CI'] || program('unbound')) return null
+  return 'unbound not found: apt install unbound'
+}
+
+const program = (name: string): string | undefined =>
+  PATH.split(':')
+    .map(directory => join(directory, name))
+    .find(existsSync)
+
+/** A validating resolver; it ends with this process. */
+export class Unbound {
+  readonly host: string
+  readonly port: number
+  readonly directory: string
+  readonly #process: Guarded
+
+  private constructor(at: { host: string; port: number }, directory: string, process: Guarded) {
+    this.host = at.host
+    this.port = at.port
+    this.directory = directory
+    this.#process = process
+  }
+
+  static async start(opt: UnboundOptions): Promise<Unbound> {
+    const directory = await mkdtemp(join(tmpdir(), 'fnaad-unbound-'))
+    const at = { host: opt.address ?? '127.0.0.1', port: opt.port ?? (await freePort()) }
+    await writeFile(join(directory, 'unbound.conf'), config(opt, at, directory))
+    const command = [program('unbound') ?? 'unbound', '-d', '-c', join(directory, 'unbound.conf')]
+    const process = await Guarded.start(command, { folder: directory, ...(opt.log && { log: opt.log }) })
+    await process.said('start of service', START_MS)
+    return new Unbound(at, directory, process)
+  }
+
+  /** What dig says, asked of this resolver. */
+  dig(...args: string[]): string {
+    const at = [`@${this.host}`, '-p', String(this.port), '+tries=1', '+time=5']
+    return spawnSync('dig', [...at, ...args], { encoding: 'utf8' }).stdout
+  }
+
+  /** Forgets a zone: what was bogus is remembered for a minute else. */
+  flush(zone: string): void {
+    for (const words of [
+      ['flush_infra', 'all'],
+      ['flush_zone', zone],
+    ])
+      spawnSync(program('unbound-control') ?? 'unbound-control', ['-c', join(this.directory, 'unbound.conf'), ...words])
+  }
+
+  async stop(): Promise<void> {
+    this.#process.signal('SIGTERM')
+    await this.#process.ended
+    await rm(this.directory, { recursive: true, force: true })
+  }
+}
+
+function config(opt: UnboundOptions, at: { host: string; port: number }, directory: string): string {
+  const stubs = Object.entries(opt.stubs).map(
+    ([zone, server]) => `stub-zone:\n  name: "${zone}."\n  stub-addr: ${server.replace(/:(\d+)$/, '@$1')}`,
+  )
+  return `server:
+  directory: "${directory}"
+  chroot: ""
+  username: ""
+  pidfile: ""
+  use-syslog: no
+  verbosity: 1
+  interface: ${at.host}@${at.port}
+  access-control: 0.0.0.0/0 allow
+  do-ip6: no
+  do-not-query-localhost: no
+  module-config: "validator iterator"
+${Object.entries(opt.anchors)
+  .map(([zone, ds]) => `  trust-anchor: "${zone}. DS ${ds}"`)
+  .join('\n')}
+  local-zone: "." refuse
+  local-zone: "test." transparent
+  cache-max-negative-ttl: 1
+  val-bogus-ttl: 1
+  ede: yes
+remote-control:
+  control-enable: yes
+  control-interface: "${directory}/control"
+  control-use-cert: no
+${stubs.join('\n')}
+`
+}
