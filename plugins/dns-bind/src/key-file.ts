@@ -14,7 +14,8 @@ const SHORTEST = 16
 export function parseKey(text: string, file: string): TsigKey {
   const wrong = (what: string) =>
     new FnaError('FNA_ERR_CONFIG', `the key file ${file} ${what}; tsig-keygen -a hmac-sha256 NAME writes one`)
-  const bare = text.replace(/\/\*[\s\S]*?\*\/|\/\/[^\n]*|#[^\n]*/g, ' ')
+  // A secret may hold two slashes, which begin a comment anywhere else.
+  const bare = text.replace(/("[^"\n]*")|\/\*[\s\S]*?\*\/|\/\/[^\n]*|#[^\n]*/g, (_all, string) => string ?? ' ')
   const found = [...bare.matchAll(/\bkey\s+("?)([\w.-]+)\1\s*\{([^}]*)\}\s*;/g)]
   if (found.length !== 1) throw wrong(found.length === 0 ? 'holds no key' : 'holds more than one key')
   const [, , name, body] = found[0] as unknown as [string, string, string, string]

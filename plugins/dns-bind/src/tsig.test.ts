@@ -99,6 +99,12 @@ t.test('key files as BIND reads them', async t => {
   ]
   for (const text of good)
     t.match(parseKey(text, 'f'), { name: 'agent.unix.test', algorithm: 'hmac-sha256', secret: Buffer.alloc(32, 3) })
+  const slashes = Buffer.from('AAAA//AA//AAAAAAAAAAAAAAAAAAAA==', 'base64')
+  t.same(
+    parseKey(good[0]!.replace(secret, slashes.toString('base64')), 'f').secret,
+    slashes,
+    'slashes are no comment there',
+  )
   const bad: [string, RegExp][] = [
     ['', /holds no key/],
     [`${good[0]}${good[0]}`, /more than one key/],
