@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { certificates } from './certificates.js'
 import { installKafka, type KafkaVersion, USUAL } from './kafka-install.js'
-import { type Cluster, KafkaNode, lines } from './kafka-node.js'
+import { type Cluster, KafkaNode, lines, type Tokens } from './kafka-node.js'
 import { asks, type Ran, runTool, type ToolOptions } from './kafka-tools.js'
 import { freePorts } from './ports.js'
 
@@ -14,6 +14,8 @@ export interface KafkaOptions {
   readonly nodes?: 1 | 3
   /** Also a listener for SASL_SSL with SCRAM, and ACLs that hold there. */
   readonly secure?: boolean
+  /** The secure listener takes tokens of this issuer too. */
+  readonly tokens?: Tokens
   /** Settings of server.properties, beside or instead of ours. */
   readonly settings?: Readonly<Record<string, string | number>>
   /** Gets each line that the brokers write. */
@@ -117,7 +119,7 @@ export class Kafka {
  * @throws Error where it cannot be installed or does not start
  */
 export async function startKafka(opt: KafkaOptions = {}): Promise<Kafka> {
-  const { version = USUAL, nodes = 1, secure = false, settings = {}, log } = opt
+  const { version = USUAL, nodes = 1, secure = false, tokens, settings = {}, log } = opt
   const jars = installKafka(version)
   const directory = await mkdtemp(join(tmpdir(), 'fnaad-kafka-'))
   const free = await freePorts(nodes * 3)
@@ -136,5 +138,8 @@ export async function startKafka(opt: KafkaOptions = {}): Promise<Kafka> {
   const admin = secure ? { username: 'admin', password: randomBytes(12).toString('hex') } : null
   // Kafka's cluster id is a UUID in base64url.
   const id = randomBytes(16).toString('base64url').replace(/^-/, 'a')
-  return new Kafka({ version, directory, jars, id, ports, secure: admin, settings, ...(log && { log }) }, ca).start()
+  return new Kafka(
+    { version, directory, jars, id, ports, secure: admin, settings, ...(tokens && { tokens }), ...(log && { log }) },
+    ca,
+  ).start()
 }

@@ -1,7 +1,8 @@
 import { createHash, createHmac, pbkdf2, randomBytes, timingSafeEqual } from 'node:crypto'
 import { promisify } from 'node:util'
 import { escapeName, MAX_ITERATIONS, parseServerFirst } from '@fnaa/client'
-import { FnaError } from '@fnaa/core/plugin'
+import { FnaError, isFna } from '@fnaa/core/plugin'
+import { KafkaError, said } from './errors.js'
 
 /** How to log in at a broker. `token` is asked for anew at each login. */
 export type Sasl =
@@ -27,9 +28,15 @@ export async function converse(sasl: Sasl, say: Say): Promise<void> {
       await say(Buffer.from(`\0${sasl.username}\0${sasl.password}`))
       return
     case 'OAUTHBEARER': {
-      // RFC 7628 §3.1; the broker answers errors by SaslAuthenticate's own code.
-      await say(Buffer.from(`n,,\x01auth=Bearer ${await sasl.token()}\x01\x01`))
-      return
+      // RFC 7628 §3.1: where the token is not taken the broker says why, hears of it, and then refuses by a code of its own.
+      const token = await sasl.token()
+      if (!/^[\w.~+/-]+=*$/.test(token)) throw new FnaError('FNA_ERR_INVALID', 'the token is none (RFC 6750)')
+      const refusal = await say(Buffer.from(`n,,\x01auth=Bearer ${token}\x01\x01`))
+      if (refusal.length === 0) return
+      await say(Buffer.from('\x01')).catch(e => {
+        if (!isFna(e, 'FNA_ERR_DENIED')) throw e
+      })
+      throw new KafkaError(58, `the broker does not take the token: ${said(refusal.toString('utf8'))}`)
     }
     default:
       await scram(sasl.mechanism === 'SCRAM-SHA-256' ? 'sha256' : 'sha512', sasl, say)

@@ -24,7 +24,7 @@ const ADVICE: Readonly<Record<string, string>> = {
   POLICY_VIOLATION: 'a policy of the cluster forbids it: see shards, replication and retention',
   SECURITY_DISABLED: 'the cluster has no authorizer: set access to none',
   UNSUPPORTED_SASL_MECHANISM: 'set sasl.mechanism to one that the listener offers',
-  SASL_AUTHENTICATION_FAILED: 'see sasl.username and sasl.password',
+  SASL_AUTHENTICATION_FAILED: 'see sasl: username and password, or the token',
 }
 
 /**
