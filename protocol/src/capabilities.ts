@@ -10,6 +10,8 @@ export interface Capabilities {
   /** SASL mechanisms that are valid in this state of the connection. */
   readonly auth: readonly string[]
   readonly brokers: readonly string[]
+  /** How subscribers can be served, by one of its brokers at least. */
+  readonly modes: readonly string[]
   readonly processors: readonly string[]
   readonly formats: readonly string[]
   readonly codecs: readonly string[]
@@ -28,7 +30,7 @@ export const ANNOUNCED_LIMITS: Readonly<Record<string, number>> = Object.freeze(
 })
 
 const ITEM = /^[A-Za-z0-9][A-Za-z0-9._/+-]{0,63}$/
-const LISTS = ['auth', 'brokers', 'processors', 'formats', 'codecs'] as const
+const LISTS = ['auth', 'brokers', 'modes', 'processors', 'formats', 'codecs'] as const
 
 /**
  * The data lines, without CRLF. Empty lists are left out.
@@ -71,6 +73,7 @@ export function parseCapabilities(lines: readonly string[]): Capabilities {
     starttls: values.get('starttls') === 'yes',
     auth: list('auth'),
     brokers: list('brokers'),
+    modes: list('modes'),
     processors: list('processors'),
     formats: list('formats'),
     codecs: list('codecs'),

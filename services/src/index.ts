@@ -1,5 +1,6 @@
 export { Bind, type BindKey, type BindOptions, type BindZone, bindUnavailable, readKey } from './bind.js'
 export { certificates } from './certificates.js'
+export { type EventHubs, startEventHubs } from './event-hubs.js'
 export { Kafka, type KafkaOptions, startKafka, type User } from './kafka.js'
 export { installKafka, type KafkaVersion, unavailable } from './kafka-install.js'
 export type { KafkaNode } from './kafka-node.js'

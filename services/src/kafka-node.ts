@@ -26,6 +26,8 @@ export interface Cluster {
   readonly ports: readonly Ports[]
   readonly secure: { readonly username: string; readonly password: string } | null
   readonly tokens?: Tokens
+  readonly plain: { readonly username: string; readonly password: string } | null
+  readonly advertise: string | null
   readonly settings: Readonly<Record<string, string | number>>
   readonly log?: (line: string) => void
 }
@@ -145,6 +147,8 @@ function properties(c: Cluster, number: number, folder: string): string {
     'background.threads': 2,
     ...(c.secure && secured(c.directory, c.secure.username)),
     ...(c.secure && c.tokens && byToken(c.version, c.tokens, c.secure.username)),
+    ...(c.secure && c.plain && plainly(c.plain, c.secure.username)),
+    ...(c.advertise !== null && { 'advertised.listeners': `${at('PLAIN', own.plain)},SECURE://${c.advertise}` }),
     ...c.settings,
   })
 }
@@ -185,6 +189,13 @@ function byToken(version: KafkaVersion, t: Tokens, admin: string) {
     'super.users': `User:${admin};User:${t.admin};User:ANONYMOUS`,
   }
 }
+
+/** SASL PLAIN for this one user, who may everything, and no SCRAM. */
+const plainly = ({ username, password }: NonNullable<Cluster['plain']>, admin: string) => ({
+  'sasl.enabled.mechanisms': 'PLAIN',
+  'listener.name.secure.plain.sasl.jaas.config': `org.apache.kafka.common.security.plain.PlainLoginModule required user_${username}="${password}";`,
+  'super.users': `User:${admin};User:ANONYMOUS;User:${username}`,
+})
 
 /** A Java properties file. */
 export const lines = (values: Readonly<Record<string, string | number>>) =>

@@ -16,6 +16,10 @@ export interface KafkaOptions {
   readonly secure?: boolean
   /** The secure listener takes tokens of this issuer too. */
   readonly tokens?: Tokens
+  /** With `secure`: SASL PLAIN for this user, who may everything, instead of SCRAM. */
+  readonly plain?: User
+  /** With `secure`: the `host:port` at which the nodes say that this listener is, whatever it is. */
+  readonly advertise?: string
   /** Settings of server.properties, beside or instead of ours. */
   readonly settings?: Readonly<Record<string, string | number>>
   /** Gets each line that the brokers write. */
@@ -119,7 +123,7 @@ export class Kafka {
  * @throws Error where it cannot be installed or does not start
  */
 export async function startKafka(opt: KafkaOptions = {}): Promise<Kafka> {
-  const { version = USUAL, nodes = 1, secure = false, tokens, settings = {}, log } = opt
+  const { version = USUAL, nodes = 1, secure = false, tokens, plain = null, advertise = null, settings = {}, log } = opt
   const jars = installKafka(version)
   const directory = await mkdtemp(join(tmpdir(), 'fnaad-kafka-'))
   const free = await freePorts(nodes * 3)
@@ -138,8 +142,7 @@ export async function startKafka(opt: KafkaOptions = {}): Promise<Kafka> {
   const admin = secure ? { username: 'admin', password: randomBytes(12).toString('hex') } : null
   // Kafka's cluster id is a UUID in base64url.
   const id = randomBytes(16).toString('base64url').replace(/^-/, 'a')
-  return new Kafka(
-    { version, directory, jars, id, ports, secure: admin, settings, ...(tokens && { tokens }), ...(log && { log }) },
-    ca,
-  ).start()
+  const more = { ...(tokens && { tokens }), ...(log && { log }) }
+  const cluster = { version, directory, jars, id, ports, secure: admin, plain, advertise, settings, ...more }
+  return new Kafka(cluster, ca).start()
 }

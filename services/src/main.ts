@@ -1,23 +1,26 @@
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
+import { startEventHubs } from './event-hubs.js'
 import { startKafka } from './kafka.js'
 import type { KafkaVersion } from './kafka-install.js'
 import { USUAL } from './kafka-install.js'
 
-const USAGE = 'usage: npm run service -- kafka [--nodes 1|3] [--secure] [--version 4.3.1|3.9.1] [--verbose]\n'
+const USAGE = `usage: npm run service -- kafka [--nodes 1|3] [--secure] [--version 4.3.1|3.9.1] [--verbose]
+       npm run service -- event-hubs
+`
 
 /**
  * A service for a person: starts it, prints where it is, one `name=value` a line, and waits for Ctrl-C.
  * @returns the exit code
  */
 export async function main(args: string[]): Promise<number> {
+  if (args.join() === 'event-hubs') return eventHubs()
   const opt = read(args)
   if (!opt) {
     process.stderr.write(USAGE)
     return 2
   }
   const kafka = await startKafka(opt)
-  const say = (name: string, value: string) => process.stdout.write(`${name}=${value}\n`)
   say('servers', kafka.servers.join(','))
   if (kafka.admin) {
     say('secureServers', kafka.secureServers.join(','))
@@ -27,10 +30,26 @@ export async function main(args: string[]): Promise<number> {
     say('password', kafka.admin.password)
     say('properties', await kafka.propertiesOf(kafka.admin))
   }
-  await new Promise<void>(resolve => {
+  await interrupted()
+  await kafka.stop()
+  return 0
+}
+
+const say = (name: string, value: string) => process.stdout.write(`${name}=${value}\n`)
+
+const interrupted = () =>
+  new Promise<void>(resolve => {
     for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(signal, () => resolve())
   })
-  await kafka.stop()
+
+async function eventHubs(): Promise<number> {
+  const hubs = await startEventHubs()
+  say('servers', hubs.servers.join(','))
+  say('ca', join(hubs.kafka.directory, 'ca.pem'))
+  say('username', hubs.username)
+  say('password', hubs.password)
+  await interrupted()
+  await hubs.stop()
   return 0
 }
 

@@ -297,13 +297,14 @@ t.test('what is advertised comes from manifests', async t => {
   ])
   const r = await Raw.open(t, a.port)
   await r.line()
-  const lines = await r.say('CAPABILITIES', 10)
+  const lines = await r.say('CAPABILITIES', 11)
   t.match(lines, [
     '220 DATA',
     'version=FNAP/1',
     'starttls=yes',
     /^auth=ANONYMOUS,PLAIN,SCRAM-SHA-256$|^auth=ANONYMOUS,PLAIN$/,
     'brokers=embedded,fnap',
+    'modes=fnap',
     'processors=bridge,distributor',
     'formats=text,json,batch',
     `codecs=${[...codecs.keys()].join()}`,

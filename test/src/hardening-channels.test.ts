@@ -215,12 +215,12 @@ t.test('H19 the messages are JSON with exactly their members', async t => {
   }
   for (const [name, text] of Object.entries(bad)) {
     const raw = await secured(t, a.port)
-    await raw.say('CAPABILITIES', 10)
+    await raw.say('CAPABILITIES', 11)
     const line = `AUTHENTICATE ${DOMAINKEY} ${Buffer.from(text).toString('base64')}`
     t.strictSame(await raw.say(line), ['401 AUTHFAILED authentication failed'], name)
   }
   const raw = await secured(t, a.port)
-  await raw.say('CAPABILITIES', 10)
+  await raw.say('CAPABILITIES', 11)
   t.match(await raw.say(`AUTHENTICATE ${DOMAINKEY} ${Buffer.from(JSON.stringify(first)).toString('base64')}`), [
     /^334 /,
   ])
@@ -232,7 +232,7 @@ t.test('H20 agents require ALPN of each other', async t => {
   t.notOk(stranger.visits.some(v => v.lines.some(l => l.startsWith('AUTHENTICATE'))))
   const a = await single(t)
   const raw = await secured(t, a.port, { ALPNProtocols: undefined as never })
-  await raw.say('CAPABILITIES', 10)
+  await raw.say('CAPABILITIES', 11)
   const first = { n: 'emiliano.test', s: '2026a', t: 'unix.test', cn: Buffer.alloc(24).toString('base64') }
   const line = `AUTHENTICATE ${DOMAINKEY} ${Buffer.from(JSON.stringify(first)).toString('base64')}`
   t.match(await raw.say(line), [/^401 AUTHFAILED /], 'R: none offered')
@@ -256,7 +256,7 @@ t.test('H21 FNAPKEY is answered inside TLS only', async t => {
 
 t.test('H22 without the exporter of TLS 1.3 neither -PLUS nor DOMAINKEY is offered', async t => {
   const a = await single(t)
-  const auth = async (raw: Raw) => (await raw.say('CAPABILITIES', 10)).find(l => l.startsWith('auth='))
+  const auth = async (raw: Raw) => (await raw.say('CAPABILITIES', 11)).find(l => l.startsWith('auth='))
   t.equal(await auth(await secured(t, a.port)), `auth=ANONYMOUS,${DOMAINKEY},PLAIN,SCRAM-SHA-256,SCRAM-SHA-256-PLUS`)
   const old = await secured(t, a.port, { maxVersion: 'TLSv1.2' })
   t.equal(await auth(old), 'auth=ANONYMOUS,PLAIN,SCRAM-SHA-256')
@@ -277,7 +277,7 @@ t.test('H22 loopback means both ends: else no password goes in clear', { skip: !
     t.teardown(() => socket.destroy())
     const raw = new Raw(socket)
     await raw.line()
-    const said = (await raw.say('CAPABILITIES', 10)).find(l => l.startsWith('auth='))
+    const said = (await raw.say('CAPABILITIES', 11)).find(l => l.startsWith('auth='))
     return { said, plain: (await raw.say('AUTHENTICATE PLAIN'))[0]! }
   }
   t.match(await open('127.0.0.1', '127.0.0.9'), { said: 'auth=ANONYMOUS,PLAIN,SCRAM-SHA-256', plain: /^220 OK/ })

@@ -1,4 +1,5 @@
 import { ANNOUNCED_LIMITS, codecs, formatCapabilities } from '@fnaa/protocol'
+import { modesOf } from '../federation/serving.js'
 import { offered } from '../server/mechanisms.js'
 import type { Handler } from './command.js'
 
@@ -12,6 +13,7 @@ export const capabilities: Handler = {
       starttls: session.peer.tls === null && kernel.listener.starttls,
       auth: offered(kernel.mechanisms, session.peer).map(m => m.name),
       brokers: kernel.brokers.advertised,
+      modes: modesOf(kernel),
       processors: kernel.processors.types.map(t => t.type),
       formats: ['text', 'json', 'batch'],
       codecs: [...codecs.keys()],

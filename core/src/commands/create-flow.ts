@@ -1,11 +1,21 @@
 import { signalAfter } from '@fnaa/client'
+import { isFnapError } from '@fnaa/protocol'
 import type { FlowSpec } from '../contract/kinds.js'
 import type { Resource } from '../contract/store.js'
 import { aliasOf, isAlias } from '../names/names.js'
 import { condition, isTrue, same } from '../resources/conditions.js'
 import { step } from '../resources/steps.js'
 import { about } from './about.js'
-import { type Context, type Handler, managedNamespaceOf, patience, timeout, user, type Words } from './command.js'
+import {
+  type Context,
+  ending,
+  type Handler,
+  managedNamespaceOf,
+  patience,
+  timeout,
+  user,
+  type Words,
+} from './command.js'
 import { fnapError, isEndpointLike } from './names.js'
 
 const WEEK_MS = 604_800_000
@@ -71,19 +81,25 @@ async function make(cx: Context, name: string, spec: FlowSpec, ns: Resource<'Nam
     )
     step('flow.create.stored')
   }
-  await ready(cx, name)
+  await ready(cx, name).catch(async e => {
+    if (isFnapError(e) && OVER.has(e.symbol)) await resources.delete('Flow', name, ending(cx))
+    throw e
+  })
 }
 
+/** Answers after which a flow that was to be made is none. */
+const OVER: ReadonlySet<string> = new Set(['EXISTS', 'NOTFOUND', 'NOTSUPPORTED'])
 /** Conditions that end the wait. */
 const REFUSALS: ReadonlySet<string | undefined> = new Set([
   'QueueExists',
   'QueueAbsent',
+  'QueueRefused',
   'NameExists',
   'NameServerUnavailable',
   'NameServerRefuses',
 ])
 
-/** Waits until a flow's queue and names exist. */
+/** Waits until a flow's queue and names exist. @throws FnapError EXISTS, NOTFOUND, NOTSUPPORTED (the broker refuses it), UNAVAILABLE, TIMEOUT */
 export async function ready(cx: Context, name: string): Promise<void> {
   const { resources } = cx.kernel
   const outcome = await resources.until(
@@ -109,9 +125,13 @@ export async function ready(cx: Context, name: string): Promise<void> {
     )
   if (outcome.failed === 'NameServerRefuses')
     throw fnapError('INTERNAL', `the name server refuses the names of ${name}; the log of the agent says why`)
-  await resources.delete('Flow', name, cx.call)
   if (outcome.failed === 'NameExists')
     throw fnapError('EXISTS', 'that name stands in DNS already and was not made here: remove it there, or take another')
+  if (outcome.failed === 'QueueRefused')
+    throw fnapError(
+      'NOTSUPPORTED',
+      "the broker refuses the queue, or its settings: the agent's log says why; TOPIC adopts one that was made by hand",
+    )
   if (outcome.failed === 'QueueExists') {
     throw fnapError('EXISTS', 'the broker has a queue of that name; TOPIC adopts an existing one')
   }

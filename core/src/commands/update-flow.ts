@@ -1,4 +1,4 @@
-import { fnapError } from '@fnaa/protocol'
+import { fnapError, isFnapError } from '@fnaa/protocol'
 import type { FlowSpec } from '../contract/kinds.js'
 import { about } from './about.js'
 import { flow, type Handler, need, type Words } from './command.js'
@@ -30,7 +30,12 @@ export const updateFlow: Handler = {
       about: about(o, s.about),
     })
     await kernel.resources.update('Flow', f.name, now => ({ spec: set(now.spec) }), cx.call)
-    await ready(cx, f.name)
+    await ready(cx, f.name).catch(async e => {
+      // What the broker does not let be changed stays as it was: other changes must not wait for it.
+      if (isFnapError(e) && e.symbol === 'NOTSUPPORTED')
+        await kernel.resources.update('Flow', f.name, now => ({ spec: { ...now.spec, queue: f.spec.queue } }), cx.call)
+      throw e
+    })
     // A narrower visibility, or another owner, ends what stood on it (hardening H7).
     await kernel.provider.enforce(f.name, 'visibility or owner changed', cx.call)
     return `220 OK ${f.name}`

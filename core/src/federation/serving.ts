@@ -38,7 +38,7 @@ function choose(k: Kernel, w: Asked, broker: Broker, limits: Limits): Served {
     shut ??
     (w.direction === 'out'
       ? 'MODE copy is for SUBSCRIBE: say direct or fnap'
-      : !k.processors.has('distributor') || k.processors.runtime === undefined
+      : !copies(k)
         ? 'MODE copy needs a Distributor here'
         : undefined)
   switch (w.mode) {
@@ -58,6 +58,14 @@ function choose(k: Kernel, w: Asked, broker: Broker, limits: Limits): Served {
       return 'fnap'
   }
 }
+
+/** How a stranger can be served here, by one of our brokers at least. */
+export function modesOf(k: Kernel): Served[] {
+  const open = [...k.brokers.operated.values()].some(b => waysIn(b).length > 0)
+  return [...(open && copies(k) ? ['copy' as const] : []), ...(open ? ['direct' as const] : []), 'fnap']
+}
+
+const copies = (k: Kernel): boolean => k.processors.has('distributor') && k.processors.runtime !== undefined
 
 /** Why the stranger cannot come in at the flow's broker. */
 function whyNot(w: Asked, broker: Broker, limits: Limits): string | undefined {

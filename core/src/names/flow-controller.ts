@@ -21,30 +21,43 @@ export async function reconcileFlow(k: Kernel, name: string, signal: AbortSignal
   if (f.deleting !== undefined) return remove(k, f, broker, c)
   if (isTrue(f.status, 'Ready', f.generation)) return undefined
   const queue = f.spec.adopt ?? broker.service.queueFor(queueName(name))
-  const refusal = await ensureQueue(k, f, broker, queue, c)
-  if (refusal !== undefined) return report(k, f, 'False', refusal, {}, c)
-  const described = await broker.service.describeQueue(queue, c)
-  if (!described) throw new Error(`the queue of ${name} is gone right after it was made`)
-  if (f.generation > 1) await broker.service.updateQueue(queue, f.spec.queue, c)
+  const made = await queueOf(k, f, broker, queue, c).catch(async e => {
+    // Tried again all the same: an operator may give the right, or change the limit.
+    if (REFUSED.some(code => isFna(e, code))) await report(k, f, 'False', 'QueueRefused', {}, c)
+    throw e
+  })
+  if (typeof made === 'string') return report(k, f, 'False', made, {}, c)
   const now = k.resources.get('Flow', name) ?? f
   let dns: string
   try {
     dns = await names(k, { ...f, status: { ...now.status, queue } }, broker, c)
   } catch (e) {
     const reason = unnamed(e)
-    await report(k, f, 'False', reason, { queue, epoch: described.epoch }, c)
+    await report(k, f, 'False', reason, { queue, epoch: made.epoch }, c)
     // Somebody else's name does not go away by asking again.
     if (reason === 'NameExists') return undefined
     throw e
   }
   step('flow.create.named')
-  await report(k, f, 'True', 'Ready', { queue, epoch: described.epoch, dns }, c)
+  await report(k, f, 'True', 'Ready', { queue, epoch: made.epoch, dns }, c)
   step('flow.create.ready')
   for (const s of k.resources.by('Subscription', 'local', name)) k.queue.add(`Subscription/${s.name}`)
   // Copies are like their source.
   for (const s of k.resources.by('Subscriber', 'flow', name))
     if (s.status.mode === 'copy') k.queue.add(`Subscriber/${s.name}`)
   return undefined
+}
+
+const REFUSED = ['FNA_ERR_DENIED', 'FNA_ERR_INVALID', 'FNA_ERR_UNSUPPORTED', 'FNA_ERR_TOO_LARGE'] as const
+
+/** The queue as it is wanted; or the reason why it cannot be. */
+async function queueOf(k: Kernel, f: F, broker: Broker, queue: string, c: Call): Promise<{ epoch: string } | string> {
+  const refusal = await ensureQueue(k, f, broker, queue, c)
+  if (refusal !== undefined) return refusal
+  const described = await broker.service.describeQueue(queue, c)
+  if (!described) throw new Error(`the queue of ${f.name} is gone right after it was made`)
+  if (f.generation > 1) await broker.service.updateQueue(queue, f.spec.queue, c)
+  return described
 }
 
 /**

@@ -1,4 +1,4 @@
-import { type Call, isFna } from '@fnaa/core/plugin'
+import { type Call, FnaError, isFna } from '@fnaa/core/plugin'
 import {
   addPartitionsToTxn,
   type Connection,
@@ -30,10 +30,13 @@ export async function anonymousWriter(at: Topic, c: Call): Promise<Writer> {
  */
 export async function namedWriter(at: Topic, transactionalId: string, c: Call): Promise<Writer> {
   try {
-    const producer = await at.cluster.retry(
-      async () => init(await at.cluster.coordinator(transactionalId, 'transaction', c), transactionalId),
-      c,
-    )
+    const producer = await at.cluster.retry(async () => {
+      const coordinator = await at.cluster.coordinator(transactionalId, 'transaction', c)
+      // Without transactions a name is of no use: nobody could be shut out by it.
+      if (!coordinator.knows(addPartitionsToTxn as never))
+        throw new FnaError('FNA_ERR_UNSUPPORTED', 'the cluster has no transactions')
+      return init(coordinator, transactionalId)
+    }, c)
     return { producer, transactionalId }
   } catch (e) {
     const without = isFna(e, 'FNA_ERR_DENIED') || isFna(e, 'FNA_ERR_UNSUPPORTED')

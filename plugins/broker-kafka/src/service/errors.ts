@@ -22,6 +22,7 @@ const ADVICE: Readonly<Record<string, string>> = {
     'Kafka takes no such name, or another topic differs from it in a dot or an underscore only: delete that one, or name the flow otherwise',
   INVALID_CONFIG: 'the cluster takes no such value: see retention and size of the flow, and defaults of broker-kafka',
   POLICY_VIOLATION: 'a policy of the cluster forbids it: see shards, replication and retention',
+  UNSUPPORTED: 'the cluster has no such request, as managed ones often: change it where they are administered',
   SECURITY_DISABLED: 'the cluster has no authorizer: set access to none',
   UNSUPPORTED_SASL_MECHANISM: 'set sasl.mechanism to one that the listener offers',
   SASL_AUTHENTICATION_FAILED: 'see sasl: username and password, or the token',

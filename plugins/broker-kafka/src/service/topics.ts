@@ -108,7 +108,10 @@ export async function update(k: Clients, topic: string, spec: QueueSpec, c: Call
   if (shards > had) await grow(k, topic, shards, c)
   // Kafka counts bytes per partition: with more of them each keeps less.
   const retentionBytes = spec.retentionBytes ?? (shards > had ? now.retentionBytes : undefined)
-  const values = entries({ ...spec, ...(retentionBytes !== undefined && { retentionBytes }) }, shards)
+  const wanted = entries({ ...spec, ...(retentionBytes !== undefined && { retentionBytes }) }, shards)
+  const current = wanted.size > 0 ? await configs(k.wire, topic, c) : new Map()
+  // What stands already is not asked for: not every cluster lets it be changed.
+  const values = new Map([...wanted].filter(([name, value]) => current.get(name) !== value))
   if (values.size > 0) await alter(k.wire, topic, values, c)
 }
 
