@@ -22,6 +22,7 @@ import type { Cursor } from './positions.js'
 import { Rate } from './rate.js'
 import { isGap } from './read-lines.js'
 import { cursorOf, fromOf, type Target } from './target.js'
+import { all, upTo } from './up-to.js'
 
 const HEARTBEAT_MS = 5_000
 const WINDOW = 1 << 20
@@ -148,9 +149,13 @@ class BatchStream {
     let left = this.#o.max ?? Number.POSITIVE_INFINITY
     const lag = await source.lag({ signal })
     this.#epoch = lag.epoch
-    let until = this.#o.follow ? Number.POSITIVE_INFINITY : Object.values(lag.shards).reduce((n, s) => n + s.behind, 0)
+    const until = this.#o.follow
+      ? Number.POSITIVE_INFINITY
+      : Object.values(lag.shards).reduce((n, s) => n + s.behind, 0)
     if (until <= 0) return
-    for await (const piece of source.read({ signal })) {
+    const pieces = source.read({ signal })[Symbol.asyncIterator]()
+    const first = pieces.next()
+    for await (const piece of this.#o.follow ? all(first, pieces) : upTo(source, first, pieces, until, signal)) {
       if (isGap(piece)) {
         session.write(encodeFrame({ type: 'G', gap: piece }))
         continue
@@ -158,8 +163,7 @@ class BatchStream {
       for (const part of piecesOf(piece, this.#o.codecs ?? ['none', 'gzip'])) {
         if (!(await this.#send(session, piece.shard, part, signal))) return
         left -= part.count
-        until -= part.count
-        if (left <= 0 || until <= 0) return
+        if (left <= 0) return
         // Others get their turn between two pieces of a large batch.
         if (part.bytes !== piece.raw?.bytes) await breath()
         await rate.wait(part.count, part.bytes.length, signal)

@@ -8,6 +8,7 @@ import type { Result } from '../server/session.js'
 import { cursorsOf } from './pieces.js'
 import { Rate } from './rate.js'
 import { cursorOf, fromOf, type Target } from './target.js'
+import { all, upTo } from './up-to.js'
 
 /** Lines that are made and sent in one go. */
 const AT_ONCE = 500
@@ -17,7 +18,7 @@ const FIRST_MS = 1000
 interface Reading {
   readonly wire: Wire
   readonly source: Source
-  /** Events until where the flow ended when READ came. */
+  /** Places until where the flow ended when READ came: events, and some that hold none. */
   readonly until: number
   readonly epoch: string
 }
@@ -55,8 +56,9 @@ export async function readLines(cx: Context, t: Target, o: ReadOptions): Promise
       try {
         session.send('220 DATA\r\n')
         if (o.follow) void session.interrupted().then(() => stop.abort())
+        const wanted = o.follow ? all(first, pieces) : upTo(reading.source, first, pieces, reading.until, signal)
         const most = Math.min(o.max ?? Number.POSITIVE_INFINITY, o.follow ? Number.POSITIVE_INFINITY : reading.until)
-        await copy(cx, t, { first, pieces }, most, signal, last)
+        await copy(cx, t, wanted, most, signal, last)
         if (session.gone.signal.aborted) return
         // Before the end is sent: what goes out next is what the client's next line acknowledges.
         if (cursor !== null && last.size > 0) {
@@ -109,15 +111,10 @@ async function readable(cx: Context, first: Promise<IteratorResult<Batch | Gap>>
   if (raw) codecOf(raw.codec)
 }
 
-interface Pieces {
-  readonly first: Promise<IteratorResult<Batch | Gap>>
-  readonly pieces: AsyncIterator<Batch | Gap>
-}
-
 async function copy(
   cx: Context,
   t: Target,
-  { first, pieces }: Pieces,
+  pieces: AsyncIterable<Batch | Gap>,
   most: number,
   signal: AbortSignal,
   last: Map<string, string>,
@@ -126,8 +123,7 @@ async function copy(
   const rate = new Rate(cx.kernel.clock, () => t.limits)
   let left = most
   if (left <= 0) return
-  for (let next = await first; !next.done; next = await pieces.next()) {
-    const piece = next.value
+  for await (const piece of pieces) {
     if (isGap(piece)) continue
     const cursor = cursorsOf(piece)
     let lines: string[] = []

@@ -27,6 +27,7 @@ interface Handed {
 interface Retry {
   readonly failures: number
   readonly at: number
+  readonly error: string
 }
 const RETRY = { base: 100, max: 60_000, calm: 10_000 } as const
 /** Runs of one life of the agent are numbered inside its epoch. */
@@ -146,8 +147,9 @@ export class Processors {
     const before = this.#retries.get(s.id)
     const calm = before !== undefined && now - before.at > RETRY.calm
     const failures = (calm ? 0 : (before?.failures ?? 0)) + 1
-    this.#retries.set(s.id, { failures, at: now + Math.min(RETRY.max, RETRY.base * 2 ** (failures - 1)) })
-    this.#k.log.warn({ processor: s.id, error: s.error ?? 'its host died', failures }, 'processor failed')
+    const error = s.error ?? 'FNA_ERR_UNAVAILABLE the processor host has died'
+    this.#retries.set(s.id, { failures, at: now + Math.min(RETRY.max, RETRY.base * 2 ** (failures - 1)), error })
+    this.#k.log.warn({ processor: s.id, error, failures }, 'processor failed')
   }
 
   /** The Bridge of a subscription: same name, owned by it. */
@@ -227,7 +229,7 @@ export class Processors {
     const failed = this.#status.get(id)?.phase === 'failed'
     const wait = (this.#retries.get(id)?.at ?? 0) - this.#k.clock.now()
     if ((failed || !handed) && wait > 0) {
-      await this.#report(p, failed ? 'failed' : 'starting', this.#status.get(id)?.error, c)
+      await this.#report(p, failed ? 'failed' : 'starting', this.#retries.get(id)?.error, c)
       return wait
     }
     const same = handed !== undefined && JSON.stringify(handed.plan) === JSON.stringify(plan)

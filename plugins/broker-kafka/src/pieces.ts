@@ -1,5 +1,5 @@
 import { MERGE, mergeable, mergeBatches } from '@fnaa/kafka-wire'
-import { type Batch, mayBeMarker } from '@fnaa/protocol'
+import { BATCH_AT, type Batch, crc32c, mayBeMarker, readBatchHeader } from '@fnaa/protocol'
 
 /** What a reader is given as one batch, and the offset behind it. */
 export interface Piece {
@@ -16,10 +16,8 @@ export interface Piece {
  */
 export class Pieces {
   readonly #done: Piece[] = []
-  #group: Uint8Array[] = []
+  #group: Member[] = []
   #size = 0
-  #behind = 0
-  #decoded = false
   /** Why nothing that was added since is given: a batch that was to be put together with others is damaged. */
   failure: unknown
 
@@ -28,10 +26,8 @@ export class Pieces {
     if (this.failure !== undefined) return
     const small = bytes.length < MERGE.below && mergeable(bytes) && !mayBeMarker(bytes)
     if (!small || this.#size + bytes.length > MERGE.upTo) this.#flush()
-    this.#group.push(bytes)
+    this.#group.push({ bytes, behind, decoded })
     this.#size += bytes.length
-    this.#behind = behind
-    this.#decoded ||= decoded
     if (!small) this.#flush()
   }
 
@@ -42,18 +38,34 @@ export class Pieces {
   }
 
   #flush(): void {
-    if (this.#group.length === 0 || this.failure !== undefined) return
-    const batches = this.#group.length
-    const tier = this.#decoded ? 'decoded' : batches === 1 ? 'raw' : 'rebatched'
-    const made = tier === 'raw' ? {} : { made: { tier, batches } as const }
+    const group = this.#group
+    if (group.length === 0 || this.failure !== undefined) return
+    this.#group = []
+    this.#size = 0
     try {
-      const bytes = batches === 1 ? this.#group[0]! : mergeBatches(this.#group)
-      this.#done.push({ bytes, behind: this.#behind, own: batches > 1, ...made })
+      this.#done.push(pieceOf(group))
     } catch (e) {
       this.failure = e
+      const damaged = group.findIndex(m => !isWhole(m.bytes))
+      if (damaged > 0) this.#done.push(pieceOf(group.slice(0, damaged)))
     }
-    this.#group = []
-    this.#decoded = false
-    this.#size = 0
   }
 }
+
+interface Member {
+  readonly bytes: Uint8Array
+  readonly behind: number
+  readonly decoded: boolean
+}
+
+/** @throws FnapError BADEVENT where one of them is damaged */
+function pieceOf(group: readonly Member[]): Piece {
+  const batches = group.length
+  const tier = group.some(m => m.decoded) ? 'decoded' : batches === 1 ? 'raw' : 'rebatched'
+  const made = tier === 'raw' ? {} : { made: { tier, batches } as const }
+  const bytes = batches === 1 ? group[0]!.bytes : mergeBatches(group.map(m => m.bytes))
+  return { bytes, behind: group.at(-1)!.behind, own: batches > 1, ...made }
+}
+
+const isWhole = (bytes: Uint8Array): boolean =>
+  readBatchHeader(bytes).crc === crc32c(bytes.subarray(BATCH_AT.attributes))

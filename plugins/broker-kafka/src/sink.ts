@@ -1,5 +1,5 @@
 import { type Call, type Exactly, FnaError, isFna, type Sink } from '@fnaa/core/plugin'
-import { expectOk, MAY, metadata, recode } from '@fnaa/kafka-wire'
+import { expectOk, MAY, metadata, recode, type TopicInfo } from '@fnaa/kafka-wire'
 import {
   BATCH_AT,
   type Batch,
@@ -27,11 +27,11 @@ export async function openSink(
   c: Call,
 ): Promise<Sink> {
   await mayWrite(at, c)
+  const info = await at.cluster.topic(at.topic, c, true)
   if (opt.epoch === 0) {
     const make = (call: Call) => anonymousWriter(at, call)
-    return new KafkaSink(at, new LiveWriter(await make(c), make))
+    return new KafkaSink(at, info, new LiveWriter(await make(c), make))
   }
-  const info = await at.cluster.topic(at.topic, c, true)
   const group = new Group(at, at.names.writer(opt.writer), opt.epoch)
   const { mark } = await group.read([0], c)
   const writer = await namedWriter(at, at.names.writer(opt.writer), c)
@@ -47,7 +47,7 @@ export async function openSink(
     await group.read([0], call)
     return namedWriter(at, at.names.writer(opt.writer), call)
   }
-  return new KafkaSink(at, new LiveWriter(writer, renew))
+  return new KafkaSink(at, info, new LiveWriter(writer, renew))
 }
 
 /** Notes the epoch. @returns false where it cannot be: to who may write a topic and not read it, Kafka keeps no offsets of it */
@@ -81,17 +81,21 @@ class KafkaSink implements Sink {
   readonly #exactly = new Map<string, Promise<Transactions>>()
   readonly #begun = new Set<Transactions>()
 
-  constructor(at: Topic, writer: LiveWriter) {
+  /** What was last known of the topic. */
+  #info: TopicInfo
+
+  constructor(at: Topic, info: TopicInfo, writer: LiveWriter) {
     this.#at = at
+    this.#info = info
     this.#writer = writer
   }
 
   async write(b: Batch, opt: { exactly?: Exactly }, c: Call): Promise<{ cursor: string; tier: Tier }> {
     if (c.signal.aborted || this.#closed.signal.aborted)
       throw new FnaError('FNA_ERR_CLOSED', 'the write was called off')
-    // Known from the opening on: no wait, so that writes begin in the order in which they are called.
-    const { partitions } = await this.#at.cluster.topic(this.#at.topic, c)
-    const parts = [...shardOf(b, ready(b), partitions.length)]
+    // Nothing is waited for: writes begin in the order in which they are called, whatever becomes of the cluster meanwhile.
+    this.#info = this.#at.cluster.known(this.#at.topic) ?? this.#info
+    const parts = [...shardOf(b, ready(b), this.#info.partitions.length)]
     const tier = parts[0]?.[1] === b.raw?.bytes ? 'raw' : 'decoded'
     if (opt.exactly) {
       const transactions = await this.#transactions(opt.exactly.reader, c)
