@@ -7,6 +7,8 @@ export interface Certificates {
   readonly ca: string
   /** Private key (PKCS #8) and certificate of the server, one after the other. */
   readonly server: string
+  /** The same of a server of another name: `elsewhere.test`. */
+  readonly elsewhere: string
 }
 
 const DAYS = 30
@@ -16,8 +18,15 @@ export function certificates(now = Date.now()): Certificates {
   const root = keys()
   const ca = sign({ name: 'fnaad services CA', serial: '01', of: root, by: root, issuer: null, now })
   const leaf = keys()
-  const server = sign({ name: 'localhost', serial: '02', of: leaf, by: root, issuer: ca, now })
-  return { ca: forge.pki.certificateToPem(ca), server: leaf.pem + forge.pki.certificateToPem(server) }
+  const here = [
+    { type: 2, value: 'localhost' },
+    { type: 7, ip: '127.0.0.1' },
+  ]
+  const server = sign({ name: 'localhost', serial: '02', of: leaf, by: root, issuer: ca, names: here, now })
+  const names = [{ type: 2, value: 'elsewhere.test' }]
+  const elsewhere = sign({ name: 'elsewhere.test', serial: '03', of: leaf, by: root, issuer: ca, names, now })
+  const pem = (made: forge.pki.Certificate) => leaf.pem + forge.pki.certificateToPem(made)
+  return { ca: forge.pki.certificateToPem(ca), server: pem(server), elsewhere: pem(elsewhere) }
 }
 
 interface Keys {
@@ -47,6 +56,7 @@ function sign(opt: {
   readonly of: Keys
   readonly by: Keys
   readonly issuer: forge.pki.Certificate | null
+  readonly names?: readonly object[]
   readonly now: number
 }): forge.pki.Certificate {
   const made = forge.pki.createCertificate()
@@ -59,13 +69,7 @@ function sign(opt: {
   const leaf = [
     { name: 'basicConstraints', cA: false },
     { name: 'extKeyUsage', serverAuth: true },
-    {
-      name: 'subjectAltName',
-      altNames: [
-        { type: 2, value: 'localhost' },
-        { type: 7, ip: '127.0.0.1' },
-      ],
-    },
+    { name: 'subjectAltName', altNames: opt.names },
   ]
   made.setExtensions(
     opt.issuer

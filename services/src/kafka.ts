@@ -39,7 +39,10 @@ export class Kafka {
   readonly ca: string
   /** The super user of the secure listener. */
   readonly admin: User | null
-  /** A folder for the test's own files (clients' properties, say), removed by `stop`. */
+  /**
+   * A folder for the test's own files (clients' properties, say), removed by `stop`. Of a secure cluster it holds `server.pem`, which
+   * a node reads when it starts, and `elsewhere.pem`: of the same CA, for another name.
+   */
   readonly directory: string
   readonly version: KafkaVersion
   readonly #cluster: Cluster
@@ -138,6 +141,7 @@ export async function startKafka(opt: KafkaOptions = {}): Promise<Kafka> {
     ca = made.ca
     await writeFile(join(directory, 'ca.pem'), ca)
     await writeFile(join(directory, 'server.pem'), made.server, { mode: 0o600 })
+    await writeFile(join(directory, 'elsewhere.pem'), made.elsewhere, { mode: 0o600 })
   }
   const admin = secure ? { username: 'admin', password: randomBytes(12).toString('hex') } : null
   // Kafka's cluster id is a UUID in base64url.

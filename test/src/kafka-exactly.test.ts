@@ -70,4 +70,6 @@ t.test('exactly once, with hosts killed while events run', { skip, timeout: 180_
     [...seen].sort((a, b) => JSON.parse(a).n - JSON.parse(b).n),
     'in order',
   )
+  // Marks of transactions stand between them, which are places and no events.
+  t.equal((await user.read(COPY)).length, total, 'READ ends behind the last of them')
 })

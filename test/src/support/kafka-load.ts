@@ -12,8 +12,9 @@ const clientOf = (cluster: Kafka): Client =>
     brokers: [...cluster.servers],
     logLevel: logLevel.NOTHING,
     connectionTimeout: 2000,
-    requestTimeout: 5000,
-    retry: { initialRetryTime: 50, maxRetryTime: 500, retries: 5 },
+    // Sooner than the hang of a broker is over: whoever begins anew asks the next one.
+    requestTimeout: 3000,
+    retry: { initialRetryTime: 50, maxRetryTime: 500, retries: 2 },
   })
 
 /** The broker that leads a partition, as the nodes of a cluster are counted; null while none does. */
@@ -87,7 +88,7 @@ export class Load {
       try {
         producer ??= await this.#connected()
         const messages = keys.flatMap(key => this.#messages(key, partition))
-        await producer.send({ topic: this.#topic, acks: -1, timeout: 5000, messages })
+        await producer.send({ topic: this.#topic, acks: -1, timeout: 2500, messages })
         for (const key of keys) this.ledger[key]! += this.#perTick
         await pause(Math.max(0, next - performance.now()))
       } catch {
