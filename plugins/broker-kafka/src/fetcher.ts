@@ -3,12 +3,12 @@ import { type FetchAnswer, type FetchedPart, fetch, type PartitionInfo, pause } 
 import type { Offsets } from './places.js'
 import type { Topic } from './topic.js'
 
-/** Milliseconds that a broker waits for events. */
-const WAIT_MS = 500
+/** Milliseconds that a broker waits for events: longer from time to time, where none come. An event ends the wait at once. */
+const WAIT_MS = { first: 500, most: 2000 } as const
 /** Bytes of one answer, and of one partition in it; a single batch may be longer. */
 const MOST = 2 << 20
 const MOST_OF_PARTITION = 1 << 20
-const HASTE_MS = WAIT_MS / 10
+const HASTE_MS = 50
 const PAUSE_MS = [20, 50, 100, 250, 500, 1000] as const
 
 /** What came of one fetch: parts, or why there are none. */
@@ -22,7 +22,9 @@ export class Fetcher {
   readonly #at: Topic
   readonly #offsets: Offsets
   readonly #under = new Map<number, Promise<{ leader: number; fetched: Fetched }>>()
+  readonly #open = new Set<number>()
   #failures = 0
+  #waitMs: number = WAIT_MS.first
   #turn = 0
   #stopped: () => void = () => undefined
 
@@ -65,6 +67,11 @@ export class Fetcher {
     return first.fetched
   }
 
+  /** Is a broker being asked for it now? Then nothing stands behind what it said last. */
+  asks(partition: number): boolean {
+    return this.#open.has(partition)
+  }
+
   stop(): void {
     this.#stopped()
   }
@@ -93,9 +100,14 @@ export class Fetcher {
       }))
       const session = { id: 0, epoch: -1 }
       const asked = performance.now()
-      const request = { waitMs: WAIT_MS, minBytes: 1, maxBytes: MOST, committed: true, session, parts }
-      const answer: FetchAnswer = await connection.request(fetch, request, WAIT_MS)
+      const waitMs = this.#waitMs
+      const request = { waitMs, minBytes: 1, maxBytes: MOST, committed: true, session, parts }
+      for (const p of of) this.#open.add(p.partition)
+      const answer: FetchAnswer = await connection.request(fetch, request, waitMs).finally(() => {
+        for (const p of of) this.#open.delete(p.partition)
+      })
       const useful = answer.parts.some(p => p.error !== 0 || (p.records?.length && this.#offsets.has(p.partition)))
+      this.#waitMs = useful ? WAIT_MS.first : Math.min(WAIT_MS.most, this.#waitMs * 2)
       // A broker waits before it says that there is nothing: one that does not would be asked without end.
       if (!useful && performance.now() - asked < HASTE_MS) await pause(HASTE_MS, c.signal)
       return { parts: answer.parts }

@@ -37,9 +37,10 @@ export async function openSink(
   const writer = await namedWriter(at, at.names.writer(opt.writer), c)
   let kept = true
   if (mark?.epoch !== opt.epoch) {
-    // A name that was never used before has nobody behind it.
-    if (mark || writer.producer.epoch > 0) await fenceOff(at, writer, c)
+    if (mark) await fenceOff(at, writer, c)
     kept = await keep(group, info.id ?? '?', c)
+    // Where no mark can be kept, none says who was before: a name that was never used has nobody behind it.
+    if (!kept && writer.producer.epoch > 0) await fenceOff(at, writer, c)
   }
   const renew = async (call: Call) => {
     if (!kept) throw new FnaError('FNA_ERR_FENCED', 'another run writes in place of this one, or the cluster forgot it')

@@ -84,6 +84,9 @@ class KafkaSource implements Source {
   #committed: Offsets
   /** The time stamp of the first event that waits, where it is known (milliseconds since 1970). */
   readonly #oldest = new Map<number, { offset: number; time: number }>()
+  /** The end of each partition, as its broker said it last. */
+  readonly #ends: Offsets = new Map()
+  #fetcher: Fetcher | null = null
   #gaps: Gap[]
   /** What failed last, and when; undefined where all has come since. */
   #waiting: { readonly error: unknown; readonly at: number } | undefined
@@ -119,6 +122,7 @@ class KafkaSource implements Source {
     const signal = AbortSignal.any([c.signal, this.#closed.signal, this.#at.cluster.signal])
     const call = { signal }
     const fetcher = new Fetcher(this.#at, this.#next)
+    this.#fetcher = fetcher
     signal.addEventListener('abort', () => fetcher.stop(), { once: true })
     let failing = 0
     while (!signal.aborted) {
@@ -172,7 +176,7 @@ class KafkaSource implements Source {
   }
 
   async lag(c: Call) {
-    const ends = await offsetsAt(this.#at, 'latest', c)
+    const ends = this.#knownEnds() ?? (await offsetsAt(this.#at, 'latest', c))
     const shards: Record<string, { behind: number; behindMs?: number }> = {}
     for (const [partition, end] of ends) {
       const behind = Math.max(0, end - (this.#given.get(partition) ?? end))
@@ -180,6 +184,13 @@ class KafkaSource implements Source {
       shards[String(partition)] = { behind, ...(behindMs === undefined ? {} : { behindMs }) }
     }
     return { epoch: this.#id, shards }
+  }
+
+  /** What needs no question: where brokers are waiting for events, they have none. */
+  #knownEnds(): Offsets | null {
+    for (const partition of this.#next.keys())
+      if (!this.#ends.has(partition) || !this.#fetcher?.asks(partition)) return null
+    return this.#ends
   }
 
   waiting(): unknown {
@@ -209,7 +220,8 @@ class KafkaSource implements Source {
       if (part.error === 1) await this.#reposition(part.partition, c)
       else if (part.error !== 0)
         error = new KafkaError(part.error, `partition ${part.partition} of topic ${this.#at.topic}`)
-      else if (answer && part.records !== null && part.records.length > 0) {
+      else this.#ends.set(part.partition, part.lastStable)
+      if (part.error === 0 && answer && part.records !== null && part.records.length > 0) {
         const failure = await this.#cut({ part, records: part.records, first, answer }, batches)
         first = false
         if (failure === undefined) continue
@@ -369,6 +381,7 @@ class KafkaSource implements Source {
     this.#committer.forget()
     this.#last.clear()
     this.#done.clear()
+    this.#ends.clear()
     this.#next.clear()
     this.#given.clear()
     for (const [partition, offset] of start.at) {
