@@ -6,6 +6,8 @@ import { validate } from '../config/validate.js'
 export async function check(path: string): Promise<number> {
   const loaded = await loadConfig(path)
   const { plugins } = await validate(loaded, surroundings)
+  for (const p of plugins)
+    for (const sentence of p.advice?.() ?? []) process.stderr.write(`warning: plugin '${p.id}': ${sentence}\n`)
   process.stdout.write(`${loaded.file}: ok, ${plugins.length} plugins: ${plugins.map(p => p.id).join(', ')}\n`)
   return 0
 }

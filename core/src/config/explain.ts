@@ -1,8 +1,9 @@
-import { Ajv, type ErrorObject } from 'ajv'
+import type { ErrorObject } from 'ajv'
+import { Ajv2020 } from 'ajv/dist/2020.js'
 import type { Problem } from './rules.js'
 import { nearest } from './suggest.js'
 
-const ajv = new Ajv({ allErrors: true, strict: false, validateSchema: false, meta: false })
+const ajv = new Ajv2020({ allErrors: true, strict: false, validateSchema: false, meta: false })
 
 /** Every rule of the schema that the value breaks, in an operator's words. */
 export function explain(schema: object, value: unknown, base: readonly string[], plugin?: string): Problem[] {
@@ -23,33 +24,48 @@ const known = (e: ErrorObject, schema: object): string[] =>
 const intended = (e: ErrorObject, schema: object): string | undefined =>
   e.keyword === 'additionalProperties' ? nearest(String(e.params['additionalProperty']), known(e, schema)) : undefined
 
-/** Of a choice between forms, the errors of the form that was meant: the one with the fewest. */
+/** Of each choice between forms, the errors of the form that was meant: the one with the fewest. Outer choices first. */
 function meant(errors: readonly ErrorObject[]): ErrorObject[] {
-  const BRANCH = /^(.*\/oneOf)\/(\d+)\//
+  let left = [...errors]
+  const deepest = Math.max(0, ...errors.map(e => branchesOf(e).length))
+  for (let depth = 0; depth < deepest; depth++) left = chosen(left, depth)
+  return left.filter(e => !isChoice(e))
+}
+
+/** The forms in which an error lies, outermost first. */
+const branchesOf = (e: ErrorObject): { readonly choice: string; readonly branch: string }[] =>
+  [...e.schemaPath.matchAll(/\/(?:oneOf|anyOf)\/(\d+)(?=\/)/g)].map(m => ({
+    choice: e.schemaPath.slice(0, m.index + m[0].lastIndexOf('/')),
+    branch: m[1] as string,
+  }))
+
+function chosen(errors: readonly ErrorObject[], depth: number): ErrorObject[] {
   const misfits = new Map<string, Map<string, number>>()
+  const at = (choice: string, e: ErrorObject) => `${choice} ${root(choice, e, errors)}`
   for (const e of errors) {
-    const [, choice, branch] = BRANCH.exec(e.schemaPath) ?? []
-    if (choice === undefined || branch === undefined) continue
-    const at = `${choice} ${root(e, errors)}`
-    const counts = misfits.get(at) ?? new Map<string, number>()
-    // A text where an object is meant, or the reverse, is another form altogether.
-    const weight = e.keyword === 'type' && e.instancePath === root(e, errors) ? 100 : 1
-    misfits.set(at, counts.set(branch, (counts.get(branch) ?? 0) + weight))
+    const found = branchesOf(e)[depth]
+    if (!found || isChoice(e)) continue
+    const key = at(found.choice, e)
+    const counts = misfits.get(key) ?? new Map<string, number>()
+    // A text where an object is meant, or the word that another form begins with, is another form altogether.
+    const other = e.keyword === 'const' || (e.keyword === 'type' && e.instancePath === root(found.choice, e, errors))
+    const weight = other ? 100 : 1
+    misfits.set(key, counts.set(found.branch, (counts.get(found.branch) ?? 0) + weight))
   }
   return errors.filter(e => {
-    const [, choice, branch] = BRANCH.exec(e.schemaPath) ?? []
-    if (choice === undefined) return e.keyword !== 'oneOf'
-    const counts = [...misfits.get(`${choice} ${root(e, errors)}`)!].sort(
-      (a, b) => a[1] - b[1] || Number(a[0]) - Number(b[0]),
-    )
-    return counts[0]?.[0] === branch
+    const found = branchesOf(e)[depth]
+    const counts = found && misfits.get(at(found.choice, e))
+    if (!counts) return true
+    const [best] = [...counts].sort((a, b) => a[1] - b[1] || Number(a[0]) - Number(b[0]))
+    return best?.[0] === found.branch
   })
 }
 
+const isChoice = (e: ErrorObject): boolean => e.keyword === 'oneOf' || e.keyword === 'anyOf'
+
 /** The value to which a choice applied, around an error of one of its forms. */
-const root = (e: ErrorObject, errors: readonly ErrorObject[]): string =>
-  errors.find(o => o.keyword === 'oneOf' && e.schemaPath.startsWith(o.schemaPath) && within(e, o))?.instancePath ??
-  e.instancePath
+const root = (choice: string, e: ErrorObject, errors: readonly ErrorObject[]): string =>
+  errors.find(o => isChoice(o) && o.schemaPath === choice && within(e, o))?.instancePath ?? e.instancePath
 const within = (e: ErrorObject, o: ErrorObject): boolean => `${e.instancePath}/`.startsWith(`${o.instancePath}/`)
 
 function problem(e: ErrorObject, schema: object, value: unknown, base: readonly string[], plugin?: string): Problem {
@@ -78,7 +94,7 @@ function problem(e: ErrorObject, schema: object, value: unknown, base: readonly 
   }
   return {
     path: [...base, ...path],
-    message: `${name || 'the config'} is ${shown(valueAt(value, path))}: it ${rule(e, schema)}`,
+    message: `${name || 'the config'} is ${SECRET.test(path.at(-1) ?? '') ? 'not as it has to be' : shown(valueAt(value, path))}: it ${rule(e, schema)}`,
   }
 }
 
@@ -101,8 +117,13 @@ const valueAt = (root: unknown, path: readonly string[]): unknown =>
   path.reduce<unknown>((v, word) => (v as Record<string, unknown> | undefined)?.[word], root)
 
 const LONGEST = 60
-/** A value as an operator wrote it, cut where it is long. */
+/** Options whose values are nobody's business. */
+const SECRET = /pass|secret|token|credential|private|sasl/i
+/** A value as an operator wrote it, cut where it is long; of what has options, their names: a password may be among them. */
 function shown(value: unknown): string {
+  if (Array.isArray(value) && value.some(v => typeof v === 'object')) return `a list of ${value.length}`
+  if (typeof value === 'object' && value !== null && !Array.isArray(value))
+    return `{ ${Object.keys(value).join(', ')} }`.slice(0, LONGEST)
   const text = typeof value === 'string' && value !== '' ? value : (JSON.stringify(value) ?? String(value))
   return text.length > LONGEST ? `${text.slice(0, LONGEST)}…` : text
 }

@@ -53,6 +53,8 @@ export interface Plugin<K extends Kind = Kind> {
   readonly manifest: Manifest<K>
   readonly id: string
   readonly options: unknown
+  /** What an operator should know of these options, though they are right: one sentence each, with what to do. Pure. */
+  advice?(): readonly string[]
   setup(ctx: Ctx): Promise<Services[K]>
 }
 export type AnyPlugin = { [K in Kind]: Plugin<K> }[Kind]
@@ -63,6 +65,7 @@ export type AnyPlugin = { [K in Kind]: Plugin<K> }[Kind]
  */
 export function definePlugin<K extends Kind, O>(def: {
   readonly manifest: Manifest<K>
+  advice?(options: O): readonly string[]
   setup(ctx: Ctx, options: O): Promise<Services[K]>
 }): (
   ...args: Record<never, never> extends O
@@ -77,6 +80,7 @@ export function definePlugin<K extends Kind, O>(def: {
     manifest,
     id: instance?.id ?? manifest.name.replace(/^@[^/]*\//, ''),
     options: options ?? {},
+    ...(def.advice && { advice: () => def.advice!((options ?? {}) as O) }),
     setup: ctx => def.setup(ctx, (options ?? {}) as O),
   })
 }

@@ -100,6 +100,7 @@ export async function boot(
 async function setUp(plugin: AnyPlugin, ctx: Ctx, limits: Deadlines): Promise<Loaded> {
   const late = () =>
     new FnaError('FNA_ERR_PLUGIN_TIMEOUT', `plugin '${plugin.id}' was not set up within ${limits.setup} ms`)
+  for (const sentence of plugin.advice?.() ?? []) ctx.log.warn({}, sentence)
   const run: Promise<Service> = plugin.setup(ctx)
   try {
     const service = await deadline(run, limits.setup, late)

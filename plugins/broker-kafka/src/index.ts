@@ -34,6 +34,12 @@ export const kafka = definePlugin<'broker', KafkaOptions>({
     options: OPTIONS_SCHEMA,
     driver: new URL('./driver.js', import.meta.url).href,
   },
+  advice: ({ sasl, data }) =>
+    sasl && !data
+      ? [
+          'data is missing: processors and their hosts log in as sasl says, with the right to make topics and users; make a user that may only read and write, and name it in data',
+        ]
+      : [],
   // Loaded when it is set up: a config may name a plugin that it does not use.
   setup: async (ctx, { servers, ...options }) =>
     servers === undefined
