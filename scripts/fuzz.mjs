@@ -12,14 +12,15 @@ const { values } = parseArgs({
 })
 setup()
 prepareTests()
+const files = [
+  'lib/kafka-wire/dist/fuzz.test.js',
+  'client/dist/dns-fuzz.test.js',
+  'plugins/dns-embedded/dist/fuzz.test.js',
+]
 process.stderr.write(`seed ${values.seed}\n`)
-const done = spawnSync(
-  join(root, 'node_modules', '.bin', 'tap'),
-  ['run', '--timeout=86400', 'lib/kafka-wire/dist/fuzz.test.js'],
-  {
-    cwd: root,
-    stdio: 'inherit',
-    env: { ...process.env, FNAAD_FUZZ_CASES: values.cases, FNAAD_SEED: values.seed },
-  },
-)
+const done = spawnSync(join(root, 'node_modules', '.bin', 'tap'), ['run', '--timeout=86400', '--jobs=2', ...files], {
+  cwd: root,
+  stdio: 'inherit',
+  env: { ...process.env, FNAAD_FUZZ_CASES: values.cases, FNAAD_SEED: values.seed },
+})
 process.exitCode = done.status ?? 1

@@ -1,4 +1,4 @@
-import { checkRecord, type DnsRecord, isOwner } from '@fnaa/protocol'
+import { checkRecord, type DnsRecord } from '@fnaa/protocol'
 import packet from 'dns-packet'
 import { DnsReader, type RawMessage, type RawRecord } from './dns-reader.js'
 import { ClientError } from './errors.js'
@@ -61,7 +61,7 @@ const EXTENDED_ERROR = 15
  * @throws FNA_ERR_INVALID for a name with anything but labels of a-z 0-9 `_` and hyphens: the encoder checks nothing
  */
 export function encodeQuestion(id: number, q: Question): Buffer {
-  if (!isOwner(q.name)) throw new ClientError('FNA_ERR_INVALID', 'a name in DNS is labels of a-z 0-9 _ and hyphens')
+  if (!isAskable(q.name)) throw new ClientError('FNA_ERR_INVALID', 'a name in DNS is labels of a-z 0-9 _ and hyphens')
   const flags = packet.DNSSEC_OK
   const opt = { extendedRcode: 0, ednsVersion: 0, flags, flag_do: true, options: [] }
   return packet.encode({
@@ -72,6 +72,10 @@ export function encodeQuestion(id: number, q: Question): Buffer {
     additionals: [{ type: 'OPT', name: '.', udpPayloadSize: EDNS_SIZE, ...opt }],
   })
 }
+
+/** Others' names may be odder than those that we write: an alias leads to `a_b.example`. The encoder must be able to take them. */
+const isAskable = (name: string): boolean =>
+  name.length <= 253 && name.split('.').every(label => /^[a-z0-9_-]{1,63}$/.test(label))
 
 /** Reads a response; null where it is none, or not the one to this id and question (a forger's, or a late one). */
 export function decodeResponse(bytes: Buffer, id: number, q: Question): Response | null {
