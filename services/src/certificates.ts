@@ -1,4 +1,4 @@
-import { generateKeyPairSync } from 'node:crypto'
+import { generateKeyPairSync, randomBytes } from 'node:crypto'
 import forge from 'node-forge'
 
 /** PEM texts. */
@@ -13,10 +13,17 @@ export interface Certificates {
 
 const DAYS = 30
 
-/** A certificate for `localhost` and 127.0.0.1, signed by a CA that nobody has the key of afterwards. */
+/** A certificate for `localhost` and 127.0.0.1, signed by a CA that nobody has the key of afterwards, and that has a name of its own. */
 export function certificates(now = Date.now()): Certificates {
   const root = keys()
-  const ca = sign({ name: 'fnaad services CA', serial: '01', of: root, by: root, issuer: null, now })
+  const ca = sign({
+    name: `fnaad services CA ${randomBytes(4).toString('hex')}`,
+    serial: '01',
+    of: root,
+    by: root,
+    issuer: null,
+    now,
+  })
   const leaf = keys()
   const here = [
     { type: 2, value: 'localhost' },

@@ -2,7 +2,7 @@ import { type Call, type Dial, FnaError, isFna, signalAfter } from '@fnaa/core/p
 import { type MetadataAnswer, metadata, type Node, type PartitionInfo, type TopicInfo } from './apis/metadata.js'
 import { type CoordinatorType, findCoordinator } from './apis/offsets.js'
 import { Connection } from './connection.js'
-import { expectOk, KafkaError } from './errors.js'
+import { expectOk, KafkaError, kafkaCode } from './errors.js'
 import { Memory } from './memory.js'
 import type { Sasl } from './sasl.js'
 
@@ -152,17 +152,21 @@ export class Cluster {
     ].sort((a, b) => since(a) - since(b))
     const failures: string[] = []
     let last: unknown
+    let refused: unknown
     for (const at of servers.slice(0, MOST_TRIED)) {
       if (c.signal.aborted || this.signal.aborted) throw new FnaError('FNA_ERR_CLOSED', 'called off')
       try {
         return await this.#connect(at, 'control')
       } catch (e) {
-        // A login that one refuses is refused by all, and may lock the user out.
-        if (isFna(e) && e.code !== 'FNA_ERR_UNAVAILABLE') throw e
+        // A broker that has just been started may not have heard of its users yet: another one is asked too, and no third, for
+        // whoever is refused too often may be locked out.
+        if (kafkaCode(e) === 'SASL_AUTHENTICATION_FAILED' && refused === undefined) refused = e
+        else if (isFna(e) && e.code !== 'FNA_ERR_UNAVAILABLE') throw e
         last = e
         failures.push((e as Error).message)
       }
     }
+    if (refused !== undefined) throw refused
     if (failures.length === 1) throw last
     throw new FnaError('FNA_ERR_UNAVAILABLE', `no broker of the cluster answers: ${failures.join('; ')}`, {
       cause: last,

@@ -1,6 +1,6 @@
 import { call, harness } from '@fnaa/conformance'
 import type { BrokerService } from '@fnaa/core/plugin'
-import { freePort } from '@fnaa/services'
+import { freePort, startKafka } from '@fnaa/services'
 import { test } from 'tap'
 import { isolated, oneCluster, plain, secure } from '../cluster.test.helper.js'
 import type { KafkaOptions } from '../index.js'
@@ -38,6 +38,21 @@ if (cluster) {
     test(`${name} stops the start, by the option's name`, async t => {
       await t.rejects(started(t, options), { code: 'FNA_ERR_CONFIG', message })
     })
+
+  test('a login that one broker refuses is tried at another: it may have been started a moment ago', async t => {
+    const other = await startKafka({ secure: true })
+    t.teardown(() => other.stop())
+    // Two clusters, of which each refuses the other's users, stand in for two brokers of one.
+    for (const [first, second] of [
+      [cluster, other],
+      [other, cluster],
+    ] as const) {
+      const servers = [...first.secureServers, ...second.secureServers]
+      const tls = { ca: `${first.ca}${second.ca}` }
+      const { service } = await started(t, { servers, tls, sasl: { ...login, ...second.admin! } })
+      t.match(await service.health(c), { ok: true })
+    }
+  })
 
   test('where nobody answers the agent starts, and every call says so', async t => {
     const { service, logged } = await started(t, { servers: [`127.0.0.1:${await freePort()}`] })

@@ -1,4 +1,5 @@
 import { type BrokerService, type Call, type Ctx, FnaError, isFna, signalAfter } from '@fnaa/core/plugin'
+import { pause } from '@fnaa/kafka-wire'
 import { type Settings, wrong } from '../options.js'
 import { Access, probe } from './access.js'
 import { type Clients, Connected } from './clients.js'
@@ -9,6 +10,8 @@ import { create, describe, remove, update } from './topics.js'
 
 /** Milliseconds that the cluster may take to answer while the agent starts. */
 const SETUP = 6_000
+/** Milliseconds until a login that was refused is tried once more before it stops the boot. */
+const AGAIN = 2_000
 
 /**
  * The control face. A cluster that refuses us stops the boot: somebody has to change the config. One that does not answer does
@@ -17,8 +20,14 @@ const SETUP = 6_000
  */
 export async function openService(ctx: Ctx, s: Settings): Promise<BrokerService> {
   const service = new KafkaService(ctx, s)
+  const c = { signal: signalAfter(SETUP, ctx.signal) }
   try {
-    await service.look({ signal: signalAfter(SETUP, ctx.signal) })
+    await service.look(c).catch(async e => {
+      if (kafkaName(e) !== 'SASL_AUTHENTICATION_FAILED') throw e
+      // Brokers that have just been started may not have heard of their users yet.
+      await pause(AGAIN, c.signal)
+      await service.look(c)
+    })
   } catch (e) {
     if (!isFna(e, 'FNA_ERR_UNAVAILABLE') && !isFna(e, 'FNA_ERR_CLOSED')) {
       await service.close()
