@@ -1,5 +1,5 @@
 // One participant whose flows are topics of a Kafka cluster with TLS, SCRAM and ACLs. Two users at the cluster: `fnaad` makes topics
-// and lets others in, `fnaad-data` reads and writes events and nothing else (plugins/broker-kafka/README.md lists their rights).
+// and lets others in, `fnaad-data` reads and writes events and nothing else (README.md has the commands).
 // Put your own names in, see what `npx fnaad --config examples/kafka/fnaad.config.ts check` says, and set KAFKA_PASSWORD and
 // KAFKA_DATA_PASSWORD for the start.
 import authDomainkey from '@fnaa/auth-domainkey'

@@ -29,6 +29,10 @@ export async function main(args: string[]): Promise<number> {
     say('username', kafka.admin.username)
     say('password', kafka.admin.password)
     say('properties', await kafka.propertiesOf(kafka.admin))
+    const { username, password } = kafka.admin
+    const sasl = { mechanism: 'scram-sha-256', username, password }
+    const options = { servers: kafka.secureServers, tls: { caFile: ca }, sasl }
+    process.stderr.write(`\nin the plugins of fnaad.config.ts: brokerKafka(${JSON.stringify(options)})\n`)
   }
   await interrupted()
   await kafka.stop()

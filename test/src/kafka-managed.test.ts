@@ -1,7 +1,8 @@
+import { readFile } from 'node:fs/promises'
 import broker, { type KafkaOptions } from '@fnaa/broker-kafka'
 import { AddressGuard, makeDial } from '@fnaa/client'
 import { loadDriver } from '@fnaa/core'
-import { startEventHubs, startKafka, unavailable } from '@fnaa/services'
+import { type Kafka, startEventHubs, startKafka, unavailable } from '@fnaa/services'
 import t, { type Test } from 'tap'
 import { CONFIG, pair } from './support/agents.js'
 
@@ -9,6 +10,13 @@ import { CONFIG, pair } from './support/agents.js'
 const skip = unavailable() ?? false
 const FLOW = 'time.flows.unix.test'
 t.setTimeout(180_000)
+
+/** For the tests of logins, each with users of its own. */
+let kafka: Kafka
+t.before(async () => {
+  if (!skip) kafka = await startKafka({ secure: true })
+})
+t.teardown(() => kafka?.stop())
 
 async function two(t: Test, options: KafkaOptions) {
   const { a, b } = await pair(t, { change: o => ({ ...o, plugins: [...o.plugins, broker(options)] }) })
@@ -42,8 +50,6 @@ t.test('Event Hubs: flows are there, and subscribers come in through the agent',
 })
 
 t.test('a login without rights of its own on users and topics', { skip }, async t => {
-  const kafka = await startKafka({ secure: true })
-  t.teardown(() => kafka.stop())
   const topic = 'by-hand'
   await kafka.tool('kafka-topics', ['--create', '--topic', topic, '--partitions', '2'])
   const weak = { username: 'weak', password: 'weak-password' }
@@ -65,6 +71,35 @@ t.test('a login without rights of its own on users and topics', { skip }, async 
   t.same(await user.follow('adopted.flows.emiliano.test', 1, { from: { at: 'earliest' } }), ['one'])
   const full = (await user.ok('DESCRIBE FLOW adopted.flows.emiliano.test FULL')).lines
   t.ok(full.includes('shards=2'), 'as many shards as the topic, whatever the flow was made with')
+})
+
+t.test('the two users of examples/kafka, with the rights that it names and no others', { skip }, async t => {
+  const text = await readFile(new URL('../../examples/kafka/README.md', import.meta.url), 'utf8')
+  const commands = text.split('\n').filter(line => /^kafka-(acls|configs) /.test(line))
+  t.equal(commands.length, 9)
+  for (const line of commands) {
+    const [tool, ...args] = line.split(' ') as [string, ...string[]]
+    const ran = await kafka.tool(tool, args)
+    t.equal(ran.code, 0, ran.stderr)
+  }
+  const { owner, user } = await two(t, {
+    servers: kafka.secureServers,
+    tls: { ca: kafka.ca },
+    sasl: { mechanism: 'scram-sha-256', username: 'fnaad', password: 'KAFKA_PASSWORD' },
+    data: { username: 'fnaad-data', password: 'KAFKA_DATA_PASSWORD' },
+  })
+  t.ok((await owner.ok('CAPABILITIES')).lines.includes('modes=copy,direct,fnap'))
+  await owner.ok(`CREATE FLOW ${FLOW} BROKER broker-kafka SHARDS 2 VISIBILITY public`)
+  await owner.ok(`UPDATE FLOW ${FLOW} SHARDS 3 RETENTION 1d`)
+  await owner.write(FLOW, 'one')
+  for (const mode of ['copy', 'direct'] as const) {
+    const local = `${mode}.flows.emiliano.test`
+    await user.ok(`CREATE FLOW ${local} BROKER broker-kafka`)
+    await user.ok(`SUBSCRIBE ${FLOW} LOCAL ${local} MODE ${mode} FROM earliest`)
+    t.same(await user.follow(local, 1, { from: { at: 'earliest' } }), ['one'], mode)
+  }
+  t.match((await owner.ok(`GET SUBSCRIBERS ${FLOW}`)).lines, [/lag-events=/, /lag-events=/])
+  await owner.ok(`DELETE FLOW ${FLOW}`)
 })
 
 t.test('a stranger’s cluster that says its brokers are inside', { skip }, async t => {
