@@ -43,6 +43,8 @@ for (const guarantee of ['exactly-once', 'at-least-once'] as const) {
 
 async function round(t: Test, all: Parties, n: number, guarantee: string): Promise<void> {
   const random = new Random(SEED + n)
+  // What the round before left.
+  for (const agent of [all.a, all.b]) if (!agent.alive) await agent.start()
   const flow = `load${n}.flows.unix.test`
   const copy = `copy${n}.flows.emiliano.test`
   const direct = `direct${n}.flows.emiliano.test`
