@@ -158,9 +158,8 @@ export class Cluster {
       try {
         return await this.#connect(at, 'control')
       } catch (e) {
-        // A broker that has just been started may not have heard of its users yet: another one is asked too, and no third, for
-        // whoever is refused too often may be locked out.
-        if (kafkaCode(e) === 'SASL_AUTHENTICATION_FAILED' && refused === undefined) refused = e
+        // A broker that has just been started may not have heard of its users yet: each is asked once.
+        if (kafkaCode(e) === 'SASL_AUTHENTICATION_FAILED') refused ??= e
         else if (isFna(e) && e.code !== 'FNA_ERR_UNAVAILABLE') throw e
         last = e
         failures.push((e as Error).message)

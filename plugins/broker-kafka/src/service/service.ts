@@ -10,8 +10,11 @@ import { create, describe, remove, update } from './topics.js'
 
 /** Milliseconds that the cluster may take to answer while the agent starts. */
 const SETUP = 6_000
-/** Milliseconds until a login that was refused is tried once more before it stops the boot. */
-const AGAIN = 2_000
+/**
+ * Milliseconds until a login that was refused is tried once more, and again, before it stops the boot: brokers that have just been
+ * started may not have heard of their users yet.
+ */
+const AGAIN = [1_000, 3_000] as const
 
 /**
  * The control face. A cluster that refuses us stops the boot: somebody has to change the config. One that does not answer does
@@ -22,12 +25,15 @@ export async function openService(ctx: Ctx, s: Settings): Promise<BrokerService>
   const service = new KafkaService(ctx, s)
   const c = { signal: signalAfter(SETUP, ctx.signal) }
   try {
-    await service.look(c).catch(async e => {
-      if (kafkaName(e) !== 'SASL_AUTHENTICATION_FAILED') throw e
-      // Brokers that have just been started may not have heard of their users yet.
-      await pause(AGAIN, c.signal)
-      await service.look(c)
-    })
+    for (const wait of [...AGAIN, 0]) {
+      const failed = await service.look(c).then(
+        () => null,
+        e => e as Error,
+      )
+      if (failed === null) break
+      if (wait === 0 || kafkaName(failed) !== 'SASL_AUTHENTICATION_FAILED') throw failed
+      await pause(wait, c.signal)
+    }
   } catch (e) {
     if (!isFna(e, 'FNA_ERR_UNAVAILABLE') && !isFna(e, 'FNA_ERR_CLOSED')) {
       await service.close()
