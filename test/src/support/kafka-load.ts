@@ -7,14 +7,14 @@ const KEYS = 16
 const TICK_MS = 50
 
 /** A client that is not ours, on the listener without passwords. */
-const clientOf = (cluster: Kafka): Client =>
+const clientOf = (cluster: Pick<Kafka, 'servers'>): Client =>
   new Client({
     brokers: [...cluster.servers],
     logLevel: logLevel.NOTHING,
     connectionTimeout: 2000,
     // Sooner than the hang of a broker is over: whoever begins anew asks the next one.
     requestTimeout: 3000,
-    retry: { initialRetryTime: 50, maxRetryTime: 500, retries: 2 },
+    retry: { initialRetryTime: 50, maxRetryTime: 500, retries: 1 },
   })
 
 /** The broker that leads a partition, as the nodes of a cluster are counted; null while none does. */
@@ -44,6 +44,7 @@ export class Load {
   readonly #partitions: number
   readonly #perTick: number
   #stopped = false
+  #seed = 0
   #done: Promise<unknown> = Promise.resolve()
 
   /** @param rate events a second */
@@ -92,7 +93,8 @@ export class Load {
         for (const key of keys) this.ledger[key]! += this.#perTick
         await pause(Math.max(0, next - performance.now()))
       } catch {
-        await producer?.disconnect().catch(() => undefined)
+        // It says goodbye to every broker, also to one that hangs: who waited for that would stand as long.
+        void producer?.disconnect().catch(() => undefined)
         producer = null
         await pause(100)
       }
@@ -100,8 +102,11 @@ export class Load {
     await producer?.disconnect().catch(() => undefined)
   }
 
+  /** By one broker after the other: kafkajs takes them at random, and may take the one that hangs for a minute. */
   async #connected(): Promise<Producer> {
-    const producer = clientOf(this.#cluster).producer({ maxInFlightRequests: 1, allowAutoTopicCreation: false })
+    const { servers } = this.#cluster
+    const seed = servers[this.#seed++ % servers.length]!
+    const producer = clientOf({ servers: [seed] }).producer({ maxInFlightRequests: 1, allowAutoTopicCreation: false })
     await producer.connect()
     return producer
   }
