@@ -5,7 +5,8 @@ const { from, to, topic, sink } = JSON.parse(process.argv[2])
 const { Kafka, logLevel, Partitioners } = kafkajs
 const at = brokers => new Kafka({ brokers, logLevel: logLevel.ERROR })
 const producer = at(to).producer({ idempotent: true, createPartitioner: Partitioners.DefaultPartitioner })
-const consumer = at(from).consumer({ groupId: 'loop', maxBytesPerPartition: 1 << 20, maxBytes: 2 << 20 })
+// Half of what a topic takes in one batch: kafkajs encodes what it was given, and that may be longer.
+const consumer = at(from).consumer({ groupId: 'loop', maxBytesPerPartition: 1 << 19, maxBytes: 2 << 20 })
 await Promise.all([producer.connect(), consumer.connect()])
 await consumer.subscribe({ topic, fromBeginning: true })
 await consumer.run({
