@@ -3,6 +3,7 @@ import broker from '@fnaa/broker-kafka'
 import { type Kafka, startKafka, unavailable } from '@fnaa/services'
 import t, { type Test } from 'tap'
 import { type Client, pair } from './support/agents.js'
+import { asAdmin } from './support/kafka-admin.js'
 import { Load } from './support/kafka-load.js'
 
 // How far behind a subscriber is: the same number at the owner, at the subscriber and in Kafka's own tool, at 2,000 events a second.
@@ -27,12 +28,7 @@ const lagIn = (lines: readonly string[], mode: Mode): Lag => {
 t.test('the same lag on both sides and in Kafka’s own tool', { skip, timeout: 180_000 }, async t => {
   const kafka = await startKafka({ secure: true })
   t.teardown(() => kafka.stop())
-  const own = () =>
-    broker({
-      servers: kafka.secureServers,
-      tls: { ca: kafka.ca },
-      sasl: { mechanism: 'scram-sha-256', ...kafka.admin! },
-    })
+  const own = () => broker(asAdmin(kafka))
   const { a, b } = await pair(t, { change: o => ({ ...o, plugins: [...o.plugins, own()] }) })
   const [owner, user] = [await a.login(t), await b.login(t)]
   await owner.ok(`CREATE FLOW ${FLOW} BROKER broker-kafka SHARDS 2 VISIBILITY public`)

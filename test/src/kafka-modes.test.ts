@@ -2,6 +2,7 @@ import broker from '@fnaa/broker-kafka'
 import { type Kafka, startKafka, unavailable } from '@fnaa/services'
 import t from 'tap'
 import { type Client, eventually, pair, type Teardown, type TestAgent } from './support/agents.js'
+import { asAdmin } from './support/kafka-admin.js'
 
 // Two organisations whose flows are on a real Kafka with logins and ACLs. One cluster stands in for both: each agent has its own
 // topics, and a subscriber comes in with nothing but what it was given.
@@ -19,12 +20,7 @@ t.before(async () => {
 t.teardown(() => kafka?.stop())
 
 async function two(t: Teardown): Promise<{ a: TestAgent; b: TestAgent; owner: Client; user: Client }> {
-  const plugin = () =>
-    broker({
-      servers: kafka.secureServers,
-      tls: { ca: kafka.ca },
-      sasl: { mechanism: 'scram-sha-256', ...kafka.admin! },
-    })
+  const plugin = () => broker(asAdmin(kafka))
   const { a, b } = await pair(t, { change: o => ({ ...o, publishEndpoints: true, plugins: [...o.plugins, plugin()] }) })
   const owner = await a.login(t)
   const user = await b.login(t)

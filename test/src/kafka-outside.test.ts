@@ -2,6 +2,7 @@ import broker from '@fnaa/broker-kafka'
 import { type Kafka, startKafka, unavailable } from '@fnaa/services'
 import t from 'tap'
 import { type Client, pair } from './support/agents.js'
+import { asAdmin } from './support/kafka-admin.js'
 import { hasKcat, kcatsKafka, type Outside, reads, writes } from './support/kcat.js'
 
 // Clients of Kafka's that know nothing of us: let in, kept out, cut off with the connection open; and how much they may read.
@@ -17,12 +18,7 @@ let user: Client
 t.before(async () => {
   if (skip) return
   kafka = await startKafka({ ...kcatsKafka, secure: true, settings: { 'quota.window.num': 2 } })
-  const plugin = () =>
-    broker({
-      servers: kafka.secureServers,
-      tls: { ca: kafka.ca },
-      sasl: { mechanism: 'scram-sha-256', ...kafka.admin! },
-    })
+  const plugin = () => broker(asAdmin(kafka))
   const { a, b } = await pair(t, { change: o => ({ ...o, publishEndpoints: true, plugins: [...o.plugins, plugin()] }) })
   owner = await a.login(t)
   user = await b.login(t)

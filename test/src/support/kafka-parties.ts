@@ -4,6 +4,7 @@ import { setTimeout as pause } from 'node:timers/promises'
 import type { Reply } from '@fnaa/client'
 import { type Kafka, type KafkaOptions, startKafka } from '@fnaa/services'
 import { type Client, places, type Teardown } from './agents.js'
+import { asAdmin } from './kafka-admin.js'
 import { ProcessAgent } from './process.js'
 
 /** Two organisations, each with a cluster and an agent in a process of its own. */
@@ -27,11 +28,7 @@ export async function parties(t: Teardown, opt: PartiesOptions = {}): Promise<Pa
   const [source, target] = (await Promise.all(started)) as [Kafka, Kafka]
   const [wa, wb] = await places(t, ['unix.test', 'emiliano.test'])
   const a = await ProcessAgent.prepare(t, wa!)
-  await configure(wa!.data, {
-    servers: source.secureServers,
-    tls: { ca: source.ca },
-    sasl: { mechanism: 'scram-sha-256', ...source.admin! },
-  })
+  await configure(wa!.data, asAdmin(source))
   const b = await ProcessAgent.prepare(t, wb!)
   await configure(wb!.data, { servers: target.servers }, opt.guarantee)
   await Promise.all([a.start(), b.start()])
