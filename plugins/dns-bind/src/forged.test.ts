@@ -1,7 +1,7 @@
 import { createSocket } from 'node:dgram'
 import { once } from 'node:events'
 import { connect, createServer, type Socket } from 'node:net'
-import type { Bind } from '@fnaa/services'
+import { type Bind, freePort } from '@fnaa/services'
 import t, { type Test } from 'tap'
 import { c, gone, plugin, ports, set, skip, started } from './bind.test.helper.js'
 
@@ -106,7 +106,7 @@ t.test('an answer is believed only if it proves itself', { skip }, async t => {
 t.test('over UDP a forger’s answers are passed over, the real one counts', { skip }, async t => {
   const bind = await started(t)
   const front = createSocket('udp4')
-  front.bind(0, '127.0.0.1')
+  front.bind(await freePort(), '127.0.0.1')
   await once(front, 'listening')
   t.teardown(() => new Promise<void>(resolve => front.close(() => resolve())))
   let forged = 0
