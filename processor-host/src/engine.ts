@@ -2,7 +2,7 @@ import type { Call, Logger, Port, Program, RunStatus, Sink, Source, Wire } from 
 import { type Batch, type From, type Gap, isMarker, type Position, type Tier } from '@fnaa/protocol'
 import { FanOut } from './fan-out.js'
 import { Held, sumOf } from './held.js'
-import { describe } from './lane.js'
+import { DRAIN_MS, describe, pause } from './lane.js'
 import { awaits } from './marker.js'
 import { load, Ports } from './ports.js'
 import type { RunSpec } from './run-spec.js'
@@ -38,6 +38,8 @@ export class Engine {
   #phase: RunStatus['phase'] = 'starting'
   #error: string | undefined
   #done: Promise<void> = Promise.resolve()
+  /** By source: what is under way, to the sinks and back to the source as a position. */
+  #commits: Promise<void>[][] = []
   readonly #counts = { events: 0, bytes: 0, gaps: 0, raw: 0, rebatched: 0, decoded: 0 }
   readonly #positions = new Map<string, Position>()
   /** Unknown until it has been measured. */
@@ -129,12 +131,19 @@ export class Engine {
     // What stands beside the data is where it was left: no commit at the source is as close.
     const kept = this.#exactly ? await this.#sinks[0]!.restore(this.id, c) : null
     this.#held = run.sources.map(() => new Held())
+    this.#commits = run.sources.map(() => [])
     this.#sources = await Promise.all(run.sources.map((p, i) => this.#openSource(p, i, kept, c)))
     await this.#measure(c)
     this.#open = true
     this.#enter(this.#turn)
     void this.#watchLag(c)
-    await Promise.all(this.#sources.map((s, i) => this.#copy(s, i, route, c)))
+    try {
+      await Promise.all(this.#sources.map((s, i) => this.#copy(s, i, route, c)))
+    } catch (e) {
+      // What was given before it broke off becomes durable yet: the next run might meet the same fault before it has got so far.
+      await Promise.race([Promise.allSettled(this.#commits.flat()), pause(DRAIN_MS, c.signal)])
+      throw e
+    }
   }
 
   /** What it is once its ends are open. */
@@ -196,7 +205,7 @@ export class Engine {
   async #copy(source: Source, index: number, route: ReturnType<Program['route']>, c: Call): Promise<void> {
     const flying: { written: Promise<unknown>; bytes: number }[] = []
     // Positions follow behind, at the source's own pace.
-    const commits: Promise<void>[] = []
+    const commits = this.#commits[index]!
     let bytes = 0
     // What fails ends the read too: nothing more may come for a long time.
     const failed = new AbortController()
@@ -231,7 +240,9 @@ export class Engine {
         await oldest.written
         bytes -= oldest.bytes
       }
-      if (commits.length >= UNCOMMITTED) await Promise.all(commits.splice(0, UNCOMMITTED / 2))
+      if (commits.length < UNCOMMITTED) continue
+      await Promise.all(commits.slice(0, UNCOMMITTED / 2))
+      commits.splice(0, UNCOMMITTED / 2)
     }
     await Promise.all(commits)
     if (failed.signal.aborted) throw failed.signal.reason

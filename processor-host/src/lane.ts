@@ -16,7 +16,8 @@ import { tierOf } from './tier.js'
 const IN_FLIGHT = { batches: 100, bytes: 8 << 20 } as const
 /** Milliseconds until a sink that failed is tried again, doubling. */
 const RETRY = { base: 100, max: 30_000 } as const
-const DRAIN_MS = 2000
+/** Milliseconds that what is under way may take to become durable once nothing more comes. */
+export const DRAIN_MS = 2000
 
 /** What a lane asks of the run around it. */
 export interface Around {
