@@ -27,6 +27,8 @@ export interface BindOptions {
   readonly algorithm?: 'hmac-sha256' | 'hmac-sha384' | 'hmac-sha512'
   /** A zone of another server that this one is a secondary of. */
   readonly secondaryOf?: { readonly zone: string; readonly primary: Bind }
+  /** What its programs run behind, such as `Host.within` of a network namespace. */
+  readonly within?: readonly string[]
   readonly log?: (line: string) => void
 }
 /** Who may write what: the agent names of flows, the administrator everything. */
@@ -89,7 +91,7 @@ export class Bind {
   /** Resolves when every zone is served. */
   async start(): Promise<void> {
     if (this.#process?.running) return
-    const command = [named(), '-g', '-n', '1', '-c', join(this.directory, 'named.conf')]
+    const command = [...this.#within, named(), '-g', '-n', '1', '-c', join(this.directory, 'named.conf')]
     const { log } = this.#opt
     // Its folder outlives it: a server that was killed comes back over the same journals.
     this.#process = await Guarded.start(command, { ...(log && { log }) })
@@ -135,14 +137,14 @@ export class Bind {
   /** Sends updates with a key, as nsupdate reads them. @throws Error with what nsupdate says */
   update(zone: string, lines: readonly string[], key: BindKey = 'admin'): void {
     const input = [`server ${this.host} ${this.port}`, ...lines, 'send', ''].join('\n')
-    const ran = spawnSync('nsupdate', ['-k', this.keyFile(zone, key)], { input, encoding: 'utf8' })
+    const ran = this.#run(['nsupdate', '-k', this.keyFile(zone, key)], input)
     if (ran.status !== 0) throw new Error(`nsupdate: ${ran.stderr}`)
   }
 
   /** What dig says, asked of this server. */
   dig(...args: string[]): string {
     const at = [`@${this.host}`, '-p', String(this.port), '+tries=1', '+time=3']
-    return spawnSync('dig', [...at, ...args], { encoding: 'utf8' }).stdout
+    return this.#run(['dig', ...at, ...args]).stdout
   }
 
   /** What the parent publishes for a signed zone: key tag, algorithm, digest type, digest (SHA-256). */
@@ -152,6 +154,15 @@ export class Bind {
     const found = /IN DS (.+)/.exec(ran.stdout)?.[1]
     if (!found) throw new Error(`dnssec-dsfromkey: ${ran.stderr}`)
     return found.trim()
+  }
+
+  get #within(): readonly string[] {
+    return this.#opt.within ?? []
+  }
+
+  #run(command: readonly string[], input = ''): { status: number | null; stdout: string; stderr: string } {
+    const [program = '', ...args] = [...this.#within, ...command]
+    return spawnSync(program, args, { input, encoding: 'utf8' })
   }
 
   async #make(zone: BindZone): Promise<void> {

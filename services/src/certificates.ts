@@ -13,27 +13,39 @@ export interface Certificates {
 
 const DAYS = 30
 
-/** A certificate for `localhost` and 127.0.0.1, signed by a CA that nobody has the key of afterwards, and that has a name of its own. */
+/** A CA with a name of its own, whose key nobody has but this object. */
+export class Authority {
+  /** What clients trust, PEM. */
+  readonly ca: string
+  readonly #root = keys()
+  readonly #certificate: forge.pki.Certificate
+  readonly #now: number
+  #serial = 1
+
+  constructor(now = Date.now()) {
+    this.#now = now
+    const name = `fnaad services CA ${randomBytes(4).toString('hex')}`
+    this.#certificate = sign({ name, serial: '01', of: this.#root, by: this.#root, issuer: null, now })
+    this.ca = forge.pki.certificateToPem(this.#certificate)
+  }
+
+  /** A server's certificate for these names and addresses, with its key (PKCS #8), both PEM. */
+  issue(names: readonly string[], addresses: readonly string[] = []): { readonly cert: string; readonly key: string } {
+    const leaf = keys()
+    const serial = (++this.#serial).toString(16).padStart(2, '0')
+    const alternative = [...names.map(value => ({ type: 2, value })), ...addresses.map(ip => ({ type: 7, ip }))]
+    const by = { by: this.#root, issuer: this.#certificate, now: this.#now }
+    const made = sign({ name: names[0] ?? '', serial, of: leaf, names: alternative, ...by })
+    return { cert: forge.pki.certificateToPem(made), key: leaf.pem }
+  }
+}
+
+/** A certificate for `localhost` and 127.0.0.1, signed by a CA that nobody has the key of afterwards. */
 export function certificates(now = Date.now()): Certificates {
-  const root = keys()
-  const ca = sign({
-    name: `fnaad services CA ${randomBytes(4).toString('hex')}`,
-    serial: '01',
-    of: root,
-    by: root,
-    issuer: null,
-    now,
-  })
-  const leaf = keys()
-  const here = [
-    { type: 2, value: 'localhost' },
-    { type: 7, ip: '127.0.0.1' },
-  ]
-  const server = sign({ name: 'localhost', serial: '02', of: leaf, by: root, issuer: ca, names: here, now })
-  const names = [{ type: 2, value: 'elsewhere.test' }]
-  const elsewhere = sign({ name: 'elsewhere.test', serial: '03', of: leaf, by: root, issuer: ca, names, now })
-  const pem = (made: forge.pki.Certificate) => leaf.pem + forge.pki.certificateToPem(made)
-  return { ca: forge.pki.certificateToPem(ca), server: pem(server), elsewhere: pem(elsewhere) }
+  const authority = new Authority(now)
+  const pem = ({ key, cert }: { key: string; cert: string }) => key + cert
+  const server = pem(authority.issue(['localhost'], ['127.0.0.1']))
+  return { ca: authority.ca, server, elsewhere: pem(authority.issue(['elsewhere.test'])) }
 }
 
 interface Keys {

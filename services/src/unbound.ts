@@ -13,6 +13,8 @@ export interface UnboundOptions {
   readonly anchors: Readonly<Record<string, string>>
   readonly address?: string
   readonly port?: number
+  /** What its programs run behind, such as `Host.within` of a network namespace. */
+  readonly within?: readonly string[]
   readonly log?: (line: string) => void
 }
 
@@ -36,8 +38,15 @@ export class Unbound {
   readonly port: number
   readonly directory: string
   readonly #process: Guarded
+  readonly #within: readonly string[]
 
-  private constructor(at: { host: string; port: number }, directory: string, process: Guarded) {
+  private constructor(
+    at: { host: string; port: number },
+    directory: string,
+    process: Guarded,
+    within: readonly string[],
+  ) {
+    this.#within = within
     this.host = at.host
     this.port = at.port
     this.directory = directory
@@ -48,16 +57,18 @@ export class Unbound {
     const directory = await mkdtemp(join(tmpdir(), 'fnaad-unbound-'))
     const at = { host: opt.address ?? '127.0.0.1', port: opt.port ?? (await freePort()) }
     await writeFile(join(directory, 'unbound.conf'), config(opt, at, directory))
-    const command = [program('unbound') ?? 'unbound', '-d', '-c', join(directory, 'unbound.conf')]
+    const within = opt.within ?? []
+    const command = [...within, program('unbound') ?? 'unbound', '-d', '-c', join(directory, 'unbound.conf')]
     const process = await Guarded.start(command, { folder: directory, ...(opt.log && { log: opt.log }) })
     await process.said('start of service', START_MS)
-    return new Unbound(at, directory, process)
+    return new Unbound(at, directory, process, within)
   }
 
   /** What dig says, asked of this resolver. */
   dig(...args: string[]): string {
     const at = [`@${this.host}`, '-p', String(this.port), '+tries=1', '+time=5']
-    return spawnSync('dig', [...at, ...args], { encoding: 'utf8' }).stdout
+    const [first = '', ...rest] = [...this.#within, 'dig', ...at, ...args]
+    return spawnSync(first, rest, { encoding: 'utf8' }).stdout
   }
 
   /** Forgets a zone: what was bogus is remembered for a minute else. */

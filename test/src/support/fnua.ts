@@ -20,6 +20,8 @@ export interface RunOptions {
   readonly cwd?: string
   /** Both streams go to one pipe, as with `2>&1`. */
   readonly merged?: boolean
+  /** What it runs behind, such as `Host.within` of a network namespace. */
+  readonly within?: readonly string[]
 }
 
 /** The user's environment without what could change the outcome: no config, no colour. */
@@ -41,7 +43,8 @@ export class Fnua {
     const program = opt.merged ? '/bin/sh' : process.execPath
     const words = opt.merged ? ['-c', 'exec "$0" "$@" 2>&1', process.execPath, FNUA, ...args] : [FNUA, ...args]
     // Without the loader that the test runner gives its children.
-    this.child = spawn('/usr/bin/env', ['-u', 'NODE_OPTIONS', program, ...words], {
+    const command = [...(opt.within ?? []), '/usr/bin/env', '-u', 'NODE_OPTIONS', program, ...words]
+    this.child = spawn(command[0] as string, command.slice(1), {
       env: clean(opt.env),
       cwd: opt.cwd ?? '/',
     })

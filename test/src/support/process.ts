@@ -5,6 +5,7 @@ import { connect } from 'node:net'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { FnapConnection, plain } from '@fnaa/client'
+import type { Host } from '@fnaa/services'
 import { Client, CONFIG, freePort, type Teardown, type Where } from './agents.js'
 
 /** The test runner gives its children a loader that it needs for coverage: a program under test starts without it. */
@@ -14,13 +15,15 @@ export const FNAAD = fileURLToPath(new URL('../../../core/bin/fnaad.js', import.
 /** An agent in a process of its own, that a test may kill and start again over the same state. */
 export class ProcessAgent {
   readonly where: Where
-  readonly #config: string
+  readonly config: string
+  readonly #within: readonly string[]
   #child: ChildProcess | null = null
   #log = ''
 
-  private constructor(where: Where, config: string) {
+  private constructor(where: Where, config: string, within: readonly string[] = []) {
     this.where = where
-    this.#config = config
+    this.config = config
+    this.#within = within
   }
 
   /** Writes its config and makes the user test/test. */
@@ -38,6 +41,22 @@ export class ProcessAgent {
     return agent
   }
 
+  /** An agent on a host of its own, as its operator has written its config; with the user test/test. */
+  static async on(t: Teardown, host: Pick<Host, 'within'>, where: Where, text: string): Promise<ProcessAgent> {
+    await mkdir(where.data, { recursive: true })
+    const config = join(where.data, 'fnaad.config.ts')
+    await writeFile(config, text)
+    const agent = new ProcessAgent(where, config, host.within)
+    await agent.operate(['user', 'add', 'test'], 'test\n')
+    t.teardown(() => agent.kill())
+    return agent
+  }
+
+  /** What its operator types on its host: `fnaad --config … key show`. */
+  operate(args: readonly string[], input = ''): Promise<string> {
+    return fnaad(['--config', this.config, ...args], input, this.#within)
+  }
+
   get log(): string {
     return this.#log
   }
@@ -50,7 +69,8 @@ export class ProcessAgent {
 
   /** Resolves when it listens. */
   async start(): Promise<this> {
-    const child = spawn('env', [...PLAIN, process.execPath, FNAAD, '--config', this.#config], {
+    const command = [...this.#within, 'env', ...PLAIN, process.execPath, FNAAD, '--config', this.config]
+    const child = spawn(command[0]!, command.slice(1), {
       stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
       env: { ...process.env, FNAAD_TEST_KILL: '1', FNAAD_LOG_LEVEL: 'error' },
     })
@@ -116,13 +136,14 @@ export async function childrenOf(process: number): Promise<number[]> {
 }
 
 /** Runs `fnaad` with arguments and standard input; rejects with what it said when it fails. */
-export function fnaad(args: string[], input = ''): Promise<string> {
-  return run(process.execPath, [FNAAD, ...args], input)
+export function fnaad(args: readonly string[], input = '', within: readonly string[] = []): Promise<string> {
+  return run(process.execPath, [FNAAD, ...args], input, within)
 }
 
-function run(program: string, args: string[], input = ''): Promise<string> {
+function run(program: string, args: readonly string[], input = '', within: readonly string[] = []): Promise<string> {
+  const [first, ...rest] = [...within, 'env', ...PLAIN, program, ...args]
   return new Promise((resolve, reject) => {
-    const child = execFile('env', [...PLAIN, program, ...args], (e, out, err) =>
+    const child = execFile(first!, rest, (e, out, err) =>
       e ? reject(new Error(`${args.join(' ')}: ${err}`)) : resolve(out),
     )
     // It may end without having read: what it says and its exit code count.
