@@ -36,6 +36,7 @@ export const OPTION_HELP: ReadonlyMap<string, string> = new Map([
   ['READ FLOW MAX', 'end after so many events'],
   ['MINE', 'those that you own'],
   ['MODE', 'copy: a queue of its own; direct: the queue itself; fnap: by way of the agent; auto: what fits'],
+  ['NAMESERVER', "address:port of a name server of the new zone, where that is not its agent's host"],
   ['ON', 'of what: flow/NAME or namespace/NAME'],
   ['ONDELETE', 'what becomes of the queue with the flow: deleted, or retained'],
   ['OWNER', 'the user to whom it belongs from now on'],

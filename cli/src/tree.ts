@@ -43,7 +43,10 @@ const PATHS: ReadonlyMap<string, readonly string[]> = new Map([
   ['WRITE FLOW', ['write']],
 ])
 /** Flags that would be taken for an option of fnua itself. */
-const FLAGS: ReadonlyMap<string, string> = new Map([['CREATE NAMESPACE AGENT', 'agent-host']])
+const FLAGS: ReadonlyMap<string, string> = new Map([
+  ['CREATE NAMESPACE AGENT', 'agent-host'],
+  ['CREATE NAMESPACE NAMESERVER', 'agent-nameserver'],
+])
 /** Other spellings of the last word of a path, as the protocol has them for its nouns. */
 const ALIASES: ReadonlyMap<string, readonly string[]> = new Map([
   ['namespace', ['namespaces', 'ns']],

@@ -60,7 +60,10 @@ const EXTENDED_ERROR = 15
  * A question with RD and AD set, EDNS with a payload that passes every path, and DO (RFC 6891, 6840 §5.7).
  * @throws FNA_ERR_INVALID for a name with anything but labels of a-z 0-9 `_` and hyphens: the encoder checks nothing
  */
-export function encodeQuestion(id: number, q: Question): Buffer {
+export function encodeQuestion(
+  id: number,
+  q: { readonly name: string; readonly type: QuestionType | 'DNSKEY' },
+): Buffer {
   if (!isAskable(q.name)) throw new ClientError('FNA_ERR_INVALID', 'a name in DNS is labels of a-z 0-9 _ and hyphens')
   const flags = packet.DNSSEC_OK
   const opt = { extendedRcode: 0, ednsVersion: 0, flags, flag_do: true, options: [] }

@@ -13,6 +13,7 @@ export {
   type SoaRecord,
 } from './dns-message.js'
 export type { DnsServer } from './dns-transport.js'
+export { type DsData, dsOf, signingKeys, type ZoneKey } from './dnskey.js'
 export * from './errors.js'
 export { type EndFrame, FrameStream, type FrameStreamOptions } from './frame-stream.js'
 export * from './guard.js'
@@ -30,3 +31,4 @@ export { signalAfter } from './signal-after.js'
 export * from './typed.js'
 export * from './types.js'
 export * from './walk.js'
+export { ZoneAsker } from './zone-asker.js'

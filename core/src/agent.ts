@@ -134,6 +134,12 @@ export class Agent {
     const call: Call = { signal: this.#closing.signal, reserve: true }
     await k.listener.listen(k.config.listen)
     k.registrar.agent = addressOf(k.config, k.listener.addresses)
+    if (k.config.moved !== undefined) {
+      // Its state lives on elsewhere: names, agreements and runs are no longer ours to touch. It proves who it was, and says where.
+      k.log.info({ moved: k.config.moved }, 'this agent has moved: it answers 421 MOVED')
+      void every(k, 1000, this.#closing.signal, () => k.sessions.sweep(k))
+      return
+    }
     await seed(k, call)
     await publishKeys(k, call)
     k.resources.onChange(wake(k))
@@ -162,6 +168,7 @@ export class Agent {
 
   /** Waits until every namespace and flow of the config stands. */
   async ready(signal: AbortSignal): Promise<void> {
+    if (this.kernel.config.moved !== undefined) return
     for (const n of this.kernel.resources.list('Namespace')) {
       await this.kernel.resources.until(
         'Namespace',

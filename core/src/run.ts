@@ -1,6 +1,7 @@
 import { type Command, fnapError } from '@fnaa/protocol'
 import { context } from './commands/command.js'
 import { HANDLERS } from './commands/index.js'
+import { movedAway } from './commands/moved.js'
 import type { Kernel } from './kernel.js'
 import type { Result, Session } from './server/session.js'
 
@@ -29,6 +30,12 @@ const BY_PROCESSOR: ReadonlySet<string> = new Set([
 export function run(kernel: Kernel, command: Command, session: Session): Result | Promise<Result> {
   if (session.issued && !FOR_ISSUED.has(command.id))
     throw fnapError('DENIED', 'this credential is for one endpoint only')
+  const away = movedAway(kernel, command, session)
+  if (away instanceof Promise)
+    return away.then(e => {
+      throw e
+    })
+  if (away) throw away
   const agent = session.identity?.type === 'domain'
   if (BY_PROCESSOR.has(command.id) && !agent) {
     const verb = command.id === 'PUBLISH' ? 'SUBSCRIBE' : command.id

@@ -82,6 +82,7 @@ const PAGE = '[MAX n] [AFTER value] [FORMAT TEXT|JSON]'
 /** What a label of a usage line stands for: the type, and the key of a positional word where it is not the label. */
 const LABELS: ReadonlyMap<string, readonly [ValueType, string?]> = new Map<string, readonly [ValueType, string?]>([
   ['NAMESPACE|FLOW name', ['on', 'on']],
+  ['address', ['text']],
   ['b', ['instance', 'broker']],
   ['bool', ['bool']],
   ['domain', ['name']],

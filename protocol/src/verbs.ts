@@ -54,7 +54,7 @@ export const VERBS: readonly Verb[] = Object.freeze([
     'CREATE NAMESPACE',
     'manage on the parent, or administrator',
     'Creates a namespace',
-    `ns [BROKER b] [AGENT host] ${QUOTA} [ABOUT]`,
+    `ns [BROKER b] [AGENT host] [NAMESERVER address] ${QUOTA} [ABOUT]`,
   ),
   verb('UPDATE NAMESPACE', 'manage', 'Changes a namespace', `ns [BROKER b] [OWNER who] ${QUOTA} [ABOUT]`),
   verb('DELETE NAMESPACE', 'manage on the parent, or administrator', 'Deletes an empty namespace', 'ns'),

@@ -31,8 +31,8 @@ export interface BindOptions {
   readonly within?: readonly string[]
   readonly log?: (line: string) => void
 }
-/** Who may write what: the agent names of flows, the administrator everything. */
-export type BindKey = 'agent' | 'admin'
+/** Who may write what: the agent names of flows, the zone's key also what leads to agents and zones below, the administrator everything. */
+export type BindKey = 'agent' | 'zone' | 'admin'
 
 const PATH = `${process.env['PATH']}:/usr/sbin:/sbin`
 const START_MS = 30_000
@@ -166,7 +166,7 @@ export class Bind {
   }
 
   async #make(zone: BindZone): Promise<void> {
-    for (const key of ['agent', 'admin'] as const) await this.rotate(zone.name, key)
+    for (const key of ['agent', 'zone', 'admin'] as const) await this.rotate(zone.name, key)
     const lines = [
       '$TTL 300',
       '@ SOA ns hostmaster 1 3600 600 86400 30',
@@ -186,11 +186,15 @@ export class Bind {
       const secure = z.signed === false ? '' : 'dnssec-policy plain; inline-signing no;'
       return `include "${this.keyFile(z.name, 'admin')}";
 include "${this.keyFile(z.name, 'agent')}";
+include "${this.keyFile(z.name, 'zone')}";
 zone "${z.name}" {
   type primary; file "${z.name}.db"; ${secure}
   update-policy {
     ${(z.policy ?? []).join(' ')}
     grant admin.${z.name}. zonesub ANY;
+    deny zone.${z.name}. name ${z.name}. ANY;
+    deny zone.${z.name}. subdomain _fnapkey.${z.name}. ANY;
+    grant zone.${z.name}. zonesub PTR SRV TXT A AAAA NS DS;
     deny ${agent} name ${z.name}. ANY;
     deny ${agent} name _fnap.${z.name}. ANY;
     deny ${agent} subdomain _fnapkey.${z.name}. ANY;

@@ -170,7 +170,6 @@ t.test('an agent: HELP, CAPABILITIES, and a handler or 501 for each verb', async
     'PUBLISH a.flows.unix.test TO b.flows.unix.test FILTER x',
     'REPLICATE a.flows.unix.test b.flows.unix.test FILTER x',
     'ACCESS FLOW a.flows.unix.test READ',
-    'CREATE NAMESPACE sub.unix.test AGENT fnaa.sub.unix.test',
     'SUBSCRIBE a.flows.unix.test LOCAL b.flows.unix.test MODE copy',
   ]) {
     t.match(await owner.say(line), { code: 501, symbol: 'NOTSUPPORTED' }, line)

@@ -10,7 +10,9 @@ import { Random, seedOf } from './support/random.js'
 const KILLS = Number(process.env['FNAAD_KILLS'] ?? 60)
 const SEED = seedOf()
 // The embedded broker lets nobody in: those of ways in at a broker are in modes-kill.test.ts.
-const STEPS = ALL.filter(step => !/^access|queue-|-fed|cut-(access|feed|queue)|^subscriber\.(fed|marked)/.test(step))
+const STEPS = ALL.filter(
+  step => !/^access|^namespace|queue-|-fed|cut-(access|feed|queue)|^subscriber\.(fed|marked)/.test(step),
+)
 const FLOW = 'time.flows.unix.test'
 const LOCAL = 'copy.flows.unix.test'
 

@@ -36,7 +36,7 @@ export const createFlow: Handler = {
     if (spec.adopt !== undefined && !kernel.authorizer.isAdministrator(cx.subject)) {
       throw fnapError('DENIED', 'TOPIC needs manage on the broker: it is for administrators')
     }
-    await make(cx, name, spec, ns)
+    await make(cx, name, spec)
     return `220 OK ${name}`
   },
 }
@@ -61,8 +61,8 @@ function specOf(cx: Context, ns: Resource<'Namespace'>, o: Words): FlowSpec {
   }
 }
 
-async function make(cx: Context, name: string, spec: FlowSpec, ns: Resource<'Namespace'>): Promise<void> {
-  const { resources } = cx.kernel
+async function make(cx: Context, name: string, spec: FlowSpec): Promise<void> {
+  const { resources, quotas } = cx.kernel
   const existing = resources.get('Flow', name)
   if (existing?.deleting !== undefined) throw fnapError('BUSY', 'the flow of that name is being deleted')
   // While the work goes on the same command joins it; afterwards the name is taken.
@@ -70,15 +70,11 @@ async function make(cx: Context, name: string, spec: FlowSpec, ns: Resource<'Nam
     throw fnapError('EXISTS', 'there is a flow of that name')
   }
   if (!existing) {
-    const most = ns.spec.quota?.flows
-    if (most !== undefined && resources.by('Flow', 'namespace', ns.name).length >= most) {
-      throw fnapError('QUOTA', '900 the namespace holds as many flows as its quota allows')
-    }
-    endAliases(cx, name)
-    await resources.create(
-      { kind: 'Flow', name, spec, finalizers: ['fnaad/queue'], status: { conditions: [] } },
-      cx.call,
-    )
+    await quotas.flow(name, () => {
+      endAliases(cx, name)
+      const status = { conditions: [] }
+      return resources.create({ kind: 'Flow', name, spec, finalizers: ['fnaad/queue'], status }, cx.call)
+    })
     step('flow.create.stored')
   }
   await ready(cx, name).catch(async e => {

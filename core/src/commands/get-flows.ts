@@ -1,4 +1,4 @@
-import { isAlias, shown } from '../names/names.js'
+import { elsewhere, isAlias, shown } from '../names/names.js'
 import { type Handler, item, list, type Words } from './command.js'
 
 /** What the caller may see here. A namespace that is foreign, or not shown, is asked for by its name (hardening H10). */
@@ -8,8 +8,9 @@ export const getFlows: Handler = {
     const { authorizer, resources } = cx.kernel
     const ns = ((command.args as Words)['ns'] ?? (command.args as Words)['namespace']) as string | undefined
     const scope = (command.options as Words)['scope'] as 'mine' | 'shared' | 'subscribed' | undefined
-    const elsewhere = ns !== undefined && !(resources.get('Namespace', ns) && authorizer.knowsNamespace(cx.subject, ns))
-    if (elsewhere && cx.subject.type === 'user') {
+    const hosted = ns !== undefined && elsewhere(resources, ns) === undefined && resources.get('Namespace', ns)
+    const away = ns !== undefined && !(hosted && authorizer.knowsNamespace(cx.subject, ns))
+    if (away && cx.subject.type === 'user') {
       return cx.kernel.peers.relayList(cx.subject.principals[0]!, ns, command.options as Words, cx.call)
     }
     const me = cx.subject.principals[0]!

@@ -71,6 +71,7 @@ function localOf(cx: Context, source: string, given: string | undefined): { loca
   if (domainOf(cx.kernel.config.domains, name) === undefined) return { local: aliasName(me, name), alias: true }
   managedNamespaceOf(cx, name, 'LOCAL')
   if (resources.get('Namespace', name)) throw fnapError('CONFLICT', 'LOCAL is the name of a namespace')
+  if (!known) cx.kernel.quotas.roomFor(name)
   return { local: flowOrNone(cx, name), alias: false }
 }
 

@@ -2,7 +2,9 @@ import { fnapError } from '@fnaa/protocol'
 import { enforceOn } from '../grants/grant-controller.js'
 import { about } from './about.js'
 import { type Handler, namespace, type Words } from './command.js'
+import { mayCreate } from './create-namespace.js'
 import { newOwner } from './names.js'
+import { namesStand } from './namespace-names.js'
 
 export const updateNamespace: Handler = {
   id: 'UPDATE NAMESPACE',
@@ -10,7 +12,9 @@ export const updateNamespace: Handler = {
     const { kernel } = cx
     const name = (command.args as Words)['namespace'] as string
     const o = command.options as Words
-    namespace(cx, name, 'manage')
+    const before = namespace(cx, name, 'manage')
+    // A quota that who it binds could lift would be none.
+    if (o['quota'] !== undefined) mayCreate(cx, name)
     const owner = newOwner(cx, o['owner'])
     if (o['broker'] !== undefined && !kernel.brokers.operated.has(o['broker'])) {
       throw fnapError('BADVALUE', 'BROKER must name one of GET BROKERS')
@@ -31,6 +35,8 @@ export const updateNamespace: Handler = {
     )
     // Another owner: what stood on the old one's right ends (hardening H7).
     await enforceOn(kernel, { kind: 'Namespace', name }, 'the owner of the namespace changed', cx.call)
+    // Its keys may be others by now: they are read anew.
+    if (before.spec.delegated) await namesStand(cx, name)
     return `220 OK ${name}`
   },
 }

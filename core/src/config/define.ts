@@ -59,6 +59,11 @@ export interface Config {
   readonly listen: readonly string[]
   /** `host:port` that others are told; default: host and the port of the first listener. */
   readonly advertise?: string
+  /**
+   * `host:port` of the place to which this agent has moved with all its state. What is left here proves its domains and answers
+   * `421 MOVED`; it writes no names and moves no events.
+   */
+  readonly moved?: string
   /** Addresses of `host` for its A records; default: that of the first listener where it is specific. */
   readonly addresses?: readonly string[]
   /** Directory for all state, mode 0700. */

@@ -30,6 +30,7 @@ function ports(config: Config): Problem[] {
   const given: [path: string[], text: unknown, least: number][] = [
     ...list(config.listen).map((text, i): [string[], unknown, number] => [['listen', String(i)], text, 0]),
     [['advertise'], config.advertise, 1],
+    [['moved'], config.moved, 1],
   ]
   return given.flatMap(([path, text, least]) => {
     const port = typeof text === 'string' ? /:(\d+)$/.exec(text)?.[1] : undefined

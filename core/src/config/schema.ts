@@ -39,6 +39,12 @@ export const CONFIG_SCHEMA = object(
       description: 'host:port under which others reach the agent',
       examples: ['fnaa.example.org:61000'],
     },
+    moved: {
+      type: 'string',
+      pattern: '^[^:]+:[0-9]{1,5}$',
+      description: 'host:port of the place to which the agent has moved: all that asks is sent there',
+      examples: ['fnaa2.example.org:61000'],
+    },
     addresses: strings,
     data: { type: 'string', minLength: 1 },
     tls: {

@@ -22,15 +22,17 @@ export function checkChanges(
   kept: (owner: string) => boolean,
 ): OwnerSet[] {
   const seen = new Set<string>()
-  return changes.map(({ owner, records }) => {
+  return changes.map(({ owner, records, zone: above }) => {
     if (!isOwner(owner)) throw invalid('an owner is labels of a-z 0-9 _ and hyphens')
     if (seen.has(owner)) throw invalid('an owner stands twice in one change')
     seen.add(owner)
-    const zone = zoneOf(owner, zones)
+    const zone =
+      above === undefined ? zoneOf(owner, zones) : zones.includes(above) && isWithin(owner, above) ? above : null
     if (!zone) throw new FnaError('FNA_ERR_FOREIGN', `${owner} is in none of the zones`)
     if (kept(owner))
       throw new FnaError('FNA_ERR_UNSUPPORTED', `${owner} is for the operator to write, not for this plugin`)
-    return { owner, records: unique(records.map(record => checkOne(record, owner, zone))) }
+    const checked = unique(records.map(record => checkOne(record, owner, zone)))
+    return above === undefined ? { owner, records: checked } : { owner, records: checked, zone }
   })
 }
 

@@ -4,11 +4,21 @@ import type { Call, Service } from './common.js'
 export interface DnsSupports {
   /** May this service write `_fnapkey` records? (A BIND update key may not: they are the operator's.) */
   readonly keys: boolean
+  /**
+   * May it write what leads to agents and to zones below: `_fnap`, addresses, and the NS, DS and glue of a delegation? Absent: no.
+   * (A BIND key for flows may not; the zone's key may.)
+   */
+  readonly delegates?: boolean
 }
 
 export interface OwnerSet {
   readonly owner: string
   readonly records: readonly DnsRecord[]
+  /**
+   * The zone to write it in, where that is not the longest that holds the owner: what a zone says of one below it (NS, DS, glue,
+   * RFC 1034 §4.2) stands in the upper one. Only services that `supports.delegates` take it.
+   */
+  readonly zone?: string
 }
 
 /** Figure 10: register and update are `apply`, unregister is `apply` with no records, resolve is `read`. */

@@ -37,9 +37,30 @@ export interface NamespaceSpec {
   readonly owner: string
   readonly broker: string
   readonly zone: string
+  /** The host of an agent of its own, which serves the zone of this name: names below are its, not ours (figure 20). */
   readonly agent?: string
+  /** It is a zone of its own: the zone above says so (NS, glue, DS). */
+  readonly delegated?: boolean
+  /** `address:port` of a name server that is asked about the zone, where that is not the agent's host. */
+  readonly nameserver?: string
   readonly quota?: { readonly flows?: number; readonly subscribers?: number }
   readonly about?: About
+}
+export interface NamespaceStatus extends Conditions {
+  readonly delegation?: Delegation
+}
+/** What we wrote into the zone above. */
+export interface Delegation {
+  readonly zone: string
+  /** Intended: before the name server has said that it is done. */
+  readonly written: boolean
+  readonly servers: readonly string[]
+  /** Tag, algorithm, digest type, digest: as zone files have it. */
+  readonly ds: readonly string[]
+  /** All owners that may hold records of ours. */
+  readonly owners: readonly string[]
+  /** The name server that was asked, where nothing proved its answer: compare the DS with the child's own. */
+  readonly unproved?: string
 }
 export interface FlowSpec {
   readonly namespace: string
@@ -152,7 +173,7 @@ export interface SubscriberStatus extends Conditions {
 
 /** Kinds of resources: intent in `spec`, what the controller saw in `status`. */
 export interface Kinds {
-  Namespace: { spec: NamespaceSpec; status: Conditions }
+  Namespace: { spec: NamespaceSpec; status: NamespaceStatus }
   Flow: { spec: FlowSpec; status: FlowStatus }
   Subscription: { spec: SubscriptionSpec; status: SubscriptionStatus }
   Subscriber: { spec: SubscriberSpec; status: SubscriberStatus }

@@ -1,5 +1,6 @@
-import { slowDown } from '@fnaa/protocol'
+import { isWithin, slowDown } from '@fnaa/protocol'
 import type { Kernel } from '../kernel.js'
+import { isAlias, namespacesAbove } from '../names/names.js'
 import { isTombstone, type Known, type Wish } from './wish.js'
 
 /** New subscriptions that one domain, or one user of ours, may make at once, and how many a second after that. */
@@ -21,6 +22,45 @@ export class Quotas {
 
   constructor(kernel: Kernel) {
     this.#k = kernel
+  }
+
+  /** Flows that are being made: counted before they are stored, so that of several at once none gets past. */
+  readonly #making = new Map<string, number>()
+
+  /**
+   * Makes one more flow in a namespace, where its quota and those of all namespaces above it allow. A flow counts in each of them:
+   * else who manages one could go on in a child of it.
+   * @throws QUOTA
+   */
+  async flow<T>(name: string, make: () => Promise<T>): Promise<T> {
+    const above = this.roomFor(name)
+    for (const ns of above) this.#making.set(ns.name, (this.#making.get(ns.name) ?? 0) + 1)
+    try {
+      return await make()
+    } finally {
+      for (const ns of above) {
+        const left = this.#making.get(ns.name)! - 1
+        if (left > 0) this.#making.set(ns.name, left)
+        else this.#making.delete(ns.name)
+      }
+    }
+  }
+
+  /** May there be a flow of that name, as far as quotas go? @returns the namespaces that it counts in @throws QUOTA */
+  roomFor(name: string): readonly { readonly name: string }[] {
+    const above = isAlias(name) ? [] : namespacesAbove(this.#k.resources, name)
+    for (const ns of above) {
+      const most = ns.spec.quota?.flows
+      if (most !== undefined && this.#flowsWithin(ns.name) + (this.#making.get(ns.name) ?? 0) >= most)
+        throw slowDown('QUOTA', LONG, 'the namespace, or one above it, holds as many flows as its quota allows')
+    }
+    return above
+  }
+
+  #flowsWithin(name: string): number {
+    const { resources } = this.#k
+    const spaces = resources.list('Namespace').filter(n => isWithin(n.name, name))
+    return spaces.reduce((sum, n) => sum + resources.by('Flow', 'namespace', n.name).length, 0)
   }
 
   /** May the domain have one more subscriber here, or one more request for one? @throws QUOTA, RATE */

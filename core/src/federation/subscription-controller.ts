@@ -58,10 +58,8 @@ async function localReady(k: Kernel, s: Mine, c: Call): Promise<boolean> {
       requests: false,
       onDelete: 'delete' as const,
     }
-    await k.resources.create(
-      { kind: 'Flow', name: s.spec.local, spec, finalizers: ['fnaad/queue'], status: { conditions: [] } },
-      c,
-    )
+    const made = { kind: 'Flow' as const, name: s.spec.local, spec, finalizers: ['fnaad/queue'] }
+    await k.quotas.flow(s.spec.local, () => k.resources.create({ ...made, status: { conditions: [] } }, c))
     return false
   }
   if (!isTrue(known.status, 'Ready')) return false

@@ -29,14 +29,24 @@ export function namespaceOf(resources: Resources, name: string): Resource<'Names
   return namespacesAbove(resources, name)[0]
 }
 
-/** Every namespace of ours that is a proper suffix of the name, the longest first. */
+/** Every namespace of ours that is a proper suffix of the name, the longest first: none where the name is another agent's (figure 20). */
 export function namespacesAbove(resources: Resources, name: string): Resource<'Namespace'>[] {
   const found: Resource<'Namespace'>[] = []
   for (let dot = name.indexOf('.'); dot > 0; dot = name.indexOf('.', dot + 1)) {
     const ns = resources.get('Namespace', name.slice(dot + 1))
+    if (ns && ns.deleting === undefined && ns.spec.agent !== undefined) return []
     if (ns && ns.deleting === undefined) found.push(ns)
   }
   return found
+}
+
+/** The namespace that another agent serves, at or above a name. */
+export function elsewhere(resources: Resources, name: string): Resource<'Namespace'> | undefined {
+  for (let at = name; at.includes('.'); at = at.slice(at.indexOf('.') + 1)) {
+    const ns = resources.get('Namespace', at)
+    if (ns?.spec.agent !== undefined && ns.deleting === undefined) return ns
+  }
+  return undefined
 }
 
 /** The domain of ours that a name belongs to: the longest. */

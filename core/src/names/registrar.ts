@@ -6,13 +6,15 @@ import {
   isReservedOwner,
   isWithin,
   listingRecords,
+  TTL,
 } from '@fnaa/protocol'
 import type { Call, Logger } from '../contract/common.js'
-import type { DnsService, OwnerSet } from '../contract/dns.js'
+import type { DnsService, DnsSupports, OwnerSet } from '../contract/dns.js'
 import { FnaError } from '../contract/errors.js'
 import type { Resource } from '../contract/store.js'
 import type { Broker } from '../data/brokers.js'
 import type { Loaded } from '../host/boot.js'
+import type { Cut } from './child-zone.js'
 
 export interface AgentAddress {
   readonly host: string
@@ -24,7 +26,7 @@ export interface AgentAddress {
 
 /** Puts names into DNS: whole owners' sets, one atomic update a flow (figure 10). */
 export class Registrar {
-  readonly #services: readonly { readonly service: DnsService; readonly keys: boolean }[]
+  readonly #services: readonly { readonly service: DnsService; readonly keys: boolean; readonly delegates: boolean }[]
   readonly #log: Logger
   agent: AgentAddress
 
@@ -33,7 +35,7 @@ export class Registrar {
     this.#log = log
     this.#services = loaded.flatMap(l =>
       l.plugin.manifest.kind === 'dns'
-        ? [{ service: l.service as DnsService, keys: (l.plugin.manifest.supports as { keys: boolean }).keys }]
+        ? [{ service: l.service as DnsService, ...writes(l.plugin.manifest.supports as DnsSupports) }]
         : [],
     )
   }
@@ -44,6 +46,37 @@ export class Registrar {
       .flatMap(({ service }) => service.zones.map(zone => ({ service, zone })))
       .filter(({ zone }) => isWithin(name, zone))
       .sort((a, b) => b.zone.length - a.zone.length)[0]?.service
+  }
+
+  /** The service that serves a zone of exactly this name, or undefined. */
+  serving(zone: string): DnsService | undefined {
+    return this.#services.find(({ service }) => service.zones.includes(zone))?.service
+  }
+
+  /** The zone of ours in which a zone of this name would be delegated, and the service that may; undefined where there is none. */
+  above(name: string): { readonly zone: string; readonly service: DnsService } | undefined {
+    return this.#services
+      .filter(s => s.delegates)
+      .flatMap(({ service }) => service.zones.map(zone => ({ service, zone })))
+      .filter(({ zone }) => zone !== name && isWithin(name, zone))
+      .sort((a, b) => b.zone.length - a.zone.length)[0]
+  }
+
+  /**
+   * Says in the zone above that a name is a zone of its own; without a cut, takes that back.
+   * @param owners all names that hold such records of ours, or may
+   */
+  async delegate(name: string, cut: Cut | null, owners: readonly string[], c: Call): Promise<void> {
+    const up = this.above(name)
+    if (!up)
+      throw new FnaError(
+        'FNA_ERR_UNSUPPORTED',
+        `no dns plugin of the config may delegate ${name}: dns-bind needs zoneKeyFile`,
+      )
+    const records = cut ? cutRecords(name, cut) : []
+    const all = new Set([...owners, ...records.map(r => r.name)])
+    const sets = [...all].map(owner => ({ owner, zone: up.zone, records: records.filter(r => r.name === owner) }))
+    await up.service.apply(sets, c)
   }
 
   /** The agent's own names, and how to find it from each namespace. */
@@ -79,7 +112,7 @@ export class Registrar {
   /** A plugin that may not write keys leaves `_fnap` to the operator too: it says whom to trust for a namespace (hardening H12). */
   #isOperators(owner: string): boolean {
     const service = this.serviceFor(owner)
-    return isReservedOwner(owner) && this.#services.some(d => d.service === service && !d.keys)
+    return isReservedOwner(owner) && this.#services.some(d => d.service === service && !d.keys && !d.delegates)
   }
 
   /** Says what the operator still has to write: without it nobody finds the agent. */
@@ -149,6 +182,18 @@ export class Registrar {
     }
     for (const [service, own] of by) await service.apply(own, c)
   }
+}
+
+const writes = (s: DnsSupports) => ({ keys: s.keys, delegates: s.delegates ?? false })
+
+function cutRecords(name: string, cut: Cut): DnsRecord[] {
+  return [
+    ...cut.servers.map((target): DnsRecord => ({ name, ttl: TTL, type: 'NS', target })),
+    ...cut.ds.map((ds): DnsRecord => ({ name, ttl: TTL, type: 'DS', ...ds })),
+    ...cut.glue.map(
+      (g): DnsRecord => ({ name: g.name, ttl: TTL, type: g.address.includes(':') ? 'AAAA' : 'A', address: g.address }),
+    ),
+  ]
 }
 
 /** Where others reach a flow: the broker itself, or, where only this process can open it, the agent (type fnap). */

@@ -55,4 +55,7 @@ export const STEPS = [
   'subscriber.cut-credential',
   'subscriber.cut-position',
   'subscriber.tombstone',
+  'namespace.create.read',
+  'namespace.create.delegated',
+  'namespace.delete.undelegated',
 ] as const

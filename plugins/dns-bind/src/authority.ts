@@ -1,5 +1,5 @@
 import { randomInt } from 'node:crypto'
-import { decodeResponse, encodeQuestion, type Response } from '@fnaa/client'
+import { decodeResponse, encodeQuestion, type Question, type Response } from '@fnaa/client'
 import { type Call, FnaError } from '@fnaa/core/plugin'
 import type { DnsRecord } from '@fnaa/protocol'
 import { overTcp, type Server, unavailable } from './transport.js'
@@ -61,7 +61,7 @@ export class Authority {
       )
   }
 
-  async #ask(questions: readonly Parameters<typeof encodeQuestion>[1][], c: Call): Promise<Response[]> {
+  async #ask(questions: readonly Question[], c: Call): Promise<Response[]> {
     // Ids differ within a connection, so that each answer finds its question.
     const first = randomInt(65_536)
     const requests = questions.map((q, i) => {

@@ -9,19 +9,21 @@ const { name, version } = createRequire(import.meta.url)('../package.json') as {
 
 /**
  * Names in the zones of a BIND 9 server (or another one that takes signed updates): RFC 2136 with TSIG. It never writes what is
- * the operator's: `_fnap`, `_fnapkey` and the like, wildcards, and names that somebody else has made.
+ * the operator's: `_fnapkey` and the like, wildcards, names that somebody else has made, and without the zone's key `_fnap`. What
+ * it advertises follows the options, so the manifest is made for these.
  */
-export const dnsBind = definePlugin<'dns', DnsBindOptions>({
-  manifest: {
-    name,
-    version,
-    kind: 'dns',
-    contract: CONTRACT,
-    supports: { keys: false },
-    options: OPTIONS_SCHEMA,
-  },
-  setup: async (ctx, o) => new BindDns(ctx, o),
-})
+export const dnsBind = (options: DnsBindOptions, instance?: { id?: string }) =>
+  definePlugin<'dns', DnsBindOptions>({
+    manifest: {
+      name,
+      version,
+      kind: 'dns',
+      contract: CONTRACT,
+      supports: { keys: false, delegates: options?.zoneKeyFile !== undefined },
+      options: OPTIONS_SCHEMA,
+    },
+    setup: async (ctx, o) => new BindDns(ctx, o),
+  })(options, instance)
 
 /** The factory that a config file calls. */
 export default dnsBind

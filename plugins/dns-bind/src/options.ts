@@ -14,6 +14,11 @@ export interface DnsBindOptions {
   readonly keyFile?: string
   /** The key itself, where it comes from elsewhere. */
   readonly key?: { readonly name: string; readonly algorithm?: string; readonly secret: string }
+  /**
+   * A second key, for what the flows' key should not write: `_fnap`, addresses, and the delegation (NS, DS, glue) of child zones.
+   * Without it these are the operator's to write.
+   */
+  readonly zoneKeyFile?: string
   /** How updates go: `tcp` if absent. An update over UDP has at most 512 bytes. */
   readonly transport?: 'tcp' | 'udp'
   /** Milliseconds for one update or one look; 5,000 if absent. */
@@ -33,6 +38,11 @@ export const OPTIONS_SCHEMA = {
     },
     zones: { type: 'array', uniqueItems: true, minItems: 1, items: { type: 'string' } },
     keyFile: { type: 'string', minLength: 1, description: 'a TSIG key as tsig-keygen writes it' },
+    zoneKeyFile: {
+      type: 'string',
+      minLength: 1,
+      description: 'a TSIG key that may write _fnap, addresses, NS and DS',
+    },
     key: {
       type: 'object',
       additionalProperties: false,
@@ -64,6 +74,13 @@ export function parseZones(zones: readonly string[]): string[] {
   for (const zone of zones)
     if (!isName(zone)) throw new FnaError('FNA_ERR_CONFIG', 'a zone is a name of two labels or more, in lower case')
   return [...new Set(zones)]
+}
+
+/** Where the zone's key comes from; null where the operator gives none. */
+export function zoneKeySource(o: DnsBindOptions): (() => Promise<TsigKey>) | null {
+  if (o.zoneKeyFile === undefined) return null
+  const file = new KeyFile(o.zoneKeyFile)
+  return () => file.read()
 }
 
 /** Where the key comes from, asked before each update. @throws FNA_ERR_CONFIG where there is none, or two */

@@ -1,7 +1,7 @@
 import { type Call, type Ctx, checkChanges, type DnsService, FnaError, type OwnerSet, zoneOf } from '@fnaa/core/plugin'
 import { type DnsRecord, isReservedOwner } from '@fnaa/protocol'
 import { Authority } from './authority.js'
-import { type DnsBindOptions, keySource, parseServer, parseZones } from './options.js'
+import { type DnsBindOptions, keySource, parseServer, parseZones, zoneKeySource } from './options.js'
 import { ZoneWriter } from './zone-writer.js'
 
 const TIMEOUT_MS = 5000
@@ -12,6 +12,7 @@ export class BindDns implements DnsService {
   readonly server: { readonly host: string; readonly port: number }
   readonly #authority: Authority
   readonly #writers: ReadonlyMap<string, ZoneWriter>
+  readonly #high: boolean
   #closed = false
 
   /** @throws FNA_ERR_CONFIG for options that cannot be */
@@ -21,18 +22,22 @@ export class BindDns implements DnsService {
     this.server = parseServer(o.server)
     this.#authority = new Authority(this.server, ms)
     const exchange = { server: this.server, key: keySource(o), transport: o.transport ?? 'tcp', ms } as const
-    const parts = { authority: this.#authority, exchange, ctx }
+    const zoneKey = zoneKeySource(o)
+    this.#high = zoneKey !== null
+    const parts = { authority: this.#authority, exchange, zoneKey, ctx }
     this.#writers = new Map(this.zones.map(zone => [zone, new ZoneWriter(zone, parts)]))
   }
 
   /** All or nothing within a zone; zones are written one after the other. */
   async apply(changes: readonly OwnerSet[], c: Call): Promise<{ readonly generation: string }> {
     this.#open()
-    const checked = checkChanges(changes, this.zones, isReservedOwner)
+    const checked = checkChanges(changes, this.zones, owner => isReservedOwner(owner) && !(this.#high && leads(owner)))
+    if (!this.#high && checked.some(s => s.zone !== undefined))
+      throw new FnaError('FNA_ERR_UNSUPPORTED', 'dns-bind delegates zones with the zone key only: give zoneKeyFile')
     c.signal.throwIfAborted()
     const by = new Map<string, OwnerSet[]>()
     for (const set of checked) {
-      const zone = zoneOf(set.owner, this.zones)!
+      const zone = set.zone ?? zoneOf(set.owner, this.zones)!
       by.set(zone, [...(by.get(zone) ?? []), set])
     }
     const generations: string[] = []
@@ -65,3 +70,6 @@ export class BindDns implements DnsService {
     if (this.#closed) throw new FnaError('FNA_ERR_CLOSED', 'dns-bind is closed')
   }
 }
+
+/** `_fnap.<name>` and `_fnap._tcp.<name>`, no other reserved label: what the zone's key may write (hardening H12). */
+const leads = (owner: string): boolean => /^_fnap\.(?:_tcp\.)?[a-z0-9][a-z0-9.-]*$/.test(owner)

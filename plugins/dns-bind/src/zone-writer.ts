@@ -1,8 +1,10 @@
 import { type Call, type Ctx, FnaError, isFna, type OwnerSet } from '@fnaa/core/plugin'
-import type { DnsRecord } from '@fnaa/protocol'
+import { type DnsRecord, isReservedOwner } from '@fnaa/protocol'
 import type { Authority, Standing } from './authority.js'
 import { Claims } from './claims.js'
+import { Cuts } from './cuts.js'
 import { type ExchangeOptions, sendUpdate } from './exchange.js'
+import type { TsigKey } from './tsig.js'
 import type { Change, Prerequisite } from './update.js'
 
 /** Owners in one update. */
@@ -29,7 +31,9 @@ export class ZoneWriter {
   readonly #zone: string
   readonly #authority: Authority
   readonly #exchange: ExchangeOptions
+  readonly #zoneKey: (() => Promise<TsigKey>) | null
   readonly #claims: Claims
+  readonly #cuts: Cuts
   readonly #ctx: Ctx
   /** What stands at the server, as far as it is known for sure. */
   readonly #known = new Map<string, readonly DnsRecord[]>()
@@ -38,12 +42,18 @@ export class ZoneWriter {
   #waiting: Waiting[] = []
   #working: Promise<void> | null = null
 
-  constructor(zone: string, parts: { authority: Authority; exchange: ExchangeOptions; ctx: Ctx }) {
+  /** @param parts.zoneKey signs what the flows' key should not write; null: that one signs everything */
+  constructor(
+    zone: string,
+    parts: { authority: Authority; exchange: ExchangeOptions; zoneKey: (() => Promise<TsigKey>) | null; ctx: Ctx },
+  ) {
     this.#zone = zone
     this.#authority = parts.authority
     this.#exchange = parts.exchange
     this.#ctx = parts.ctx
+    this.#zoneKey = parts.zoneKey
     this.#claims = new Claims(parts.ctx)
+    this.#cuts = new Cuts(zone, parts.ctx)
   }
 
   /** Resolves with the zone's generation when the server has made the change. */
@@ -73,8 +83,11 @@ export class ZoneWriter {
     for (let next = this.#waiting[0]; next; next = this.#waiting[0]) {
       bytes += sizeOf(next.sets)
       for (const set of next.sets) owners.add(set.owner)
-      if (group.length > 0 && (owners.size > MOST_OWNERS || bytes > MOST_BYTES)) break
+      // A delegation goes alone: what stands there is guessed, and a wrong guess fails the whole update.
+      const full = owners.size > MOST_OWNERS || bytes > MOST_BYTES || next.sets.some(isCut)
+      if (group.length > 0 && full) break
       group.push(this.#waiting.shift()!)
+      if (next.sets.some(isCut)) break
     }
     return group
   }
@@ -89,6 +102,7 @@ export class ZoneWriter {
     const c: Call = { signal: this.#ctx.signal, reserve: true }
     for (let tries = 0; left.length > 0; tries++) {
       try {
+        if (left.some(w => w.sets.some(isCut))) await this.#guess(merged(left), tries, c)
         left = await this.#refuse(left, c)
         if (left.length === 0) return
         const generation = await this.#attempt(merged(left), c)
@@ -96,6 +110,7 @@ export class ZoneWriter {
           for (const w of left) w.resolve(generation)
           return
         }
+        if (tries >= TRIES && left.some(w => w.sets.some(isCut))) throw occupied(left[0]!.sets.find(isCut)!.owner)
         if (tries >= TRIES)
           throw new FnaError('FNA_ERR_UNAVAILABLE', `the zone ${this.#zone} is changed by others all the time`)
         this.#forget(left)
@@ -131,13 +146,7 @@ export class ZoneWriter {
     }
     return group.filter(w => {
       const theirs = w.sets.find(s => taken.has(s.owner))
-      if (theirs)
-        w.reject(
-          new FnaError(
-            'FNA_ERR_EXISTS',
-            `${theirs.owner} stands in DNS already and was not made here: it is not overwritten; remove it, or take another name`,
-          ),
-        )
+      if (theirs) w.reject(occupied(theirs.owner))
       return !theirs
     })
   }
@@ -160,13 +169,35 @@ export class ZoneWriter {
     }
     if (before !== null) changes.push({ remove: record, type: 'TXT' })
     changes.push({ add: stamp(record, next) })
-    await this.#claims.take(sets, c)
-    const rcode = await sendUpdate({ zone: this.#zone, prerequisites, changes }, this.#exchange, c)
+    const cuts = sets.filter(isCut)
+    const plain = sets.filter(s => !isCut(s))
+    await this.#claims.take(plain, c)
+    for (const set of cuts) await this.#cuts.take(set, this.#known.get(set.owner) ?? [], c)
+    const update = { zone: this.#zone, prerequisites, changes }
+    const rcode = await sendUpdate(update, this.#signed(sets), c)
     if (rcode !== 'NOERROR') return null
     this.#generation = next
     for (const { owner, records } of sets) this.#known.set(owner, records)
-    await this.#claims.settle(sets, c)
+    await this.#claims.settle(plain, c)
+    for (const set of cuts) await this.#cuts.settle(set, c)
     return next
+  }
+
+  /** The key that may write these: the zone's for what leads elsewhere, the flows' for all else. */
+  #signed(sets: readonly OwnerSet[]): ExchangeOptions {
+    const leads = (r: DnsRecord) => r.type === 'A' || r.type === 'AAAA' || r.type === 'NS' || r.type === 'DS'
+    const high = sets.some(
+      s => isCut(s) || isReservedOwner(s.owner) || [...s.records, ...(this.#known.get(s.owner) ?? [])].some(leads),
+    )
+    return high && this.#zoneKey ? { ...this.#exchange, key: this.#zoneKey } : this.#exchange
+  }
+
+  /** What stands at a cut is tried out. */
+  async #guess(sets: readonly OwnerSet[], tries: number, c: Call): Promise<void> {
+    for (const set of sets.filter(isCut)) {
+      const guesses = await this.#cuts.guesses(set, c)
+      this.#known.set(set.owner, guesses[tries % guesses.length]!)
+    }
   }
 
   /** What was thought of them, and of the generation, may be wrong. */
@@ -175,6 +206,15 @@ export class ZoneWriter {
     for (const { owner } of merged(group)) this.#known.delete(owner)
   }
 }
+
+/** What a zone says of one below it. */
+const isCut = (s: OwnerSet): boolean => s.zone !== undefined
+
+const occupied = (owner: string): FnaError =>
+  new FnaError(
+    'FNA_ERR_EXISTS',
+    `${owner} stands in DNS already and was not made here: it is not overwritten; remove it, or take another name`,
+  )
 
 /** Later ones over earlier ones. */
 const merged = (group: readonly Waiting[]): OwnerSet[] => [

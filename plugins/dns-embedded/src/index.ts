@@ -18,7 +18,7 @@ export const dnsEmbedded = (options: DnsEmbeddedOptions = {}, instance?: { id?: 
       version,
       kind: 'dns',
       contract: CONTRACT,
-      supports: { keys: options.keys ?? true },
+      supports: { keys: options.keys ?? true, delegates: true },
       options: OPTIONS_SCHEMA,
     },
     setup: (ctx, o) => EmbeddedDns.open(ctx, o),

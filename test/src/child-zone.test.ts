@@ -1,0 +1,81 @@
+import t from 'tap'
+import { Internet, PORT, unavailable as skip } from './support/organisation.js'
+
+const CHILD = 'team.flows.unix.test'
+const FLOW = `time.${CHILD}`
+const LOCAL = 'time.flows.emiliano.test'
+
+t.test('figure 20: a namespace that an agent of its own serves, in a signed zone of its own', { skip }, async t => {
+  const internet = await Internet.start(t)
+  const a = await internet.found('unix.test', { zoneKey: true })
+  const b = await internet.found('emiliano.test')
+  const child = await internet.found(CHILD, { namespaces: [CHILD], undelegated: true })
+  // Its own users name its name server, as long as nobody else knows it.
+  await child.type('--nameserver', `${child.host.address}:53`, 'create', 'flow', FLOW, '--visibility', 'public')
+  const ask = (...what: string[]) => {
+    b.resolver.flush('unix.test')
+    return b.resolver.dig('+adflag', ...what)
+  }
+
+  await t.test('before the delegation nobody finds it', async t => {
+    t.match(ask('PTR', FLOW), /NXDOMAIN/)
+    await t.rejects(b.type('describe', 'flow', FLOW))
+  })
+
+  await t.test('CREATE NAMESPACE delegates: NS, glue and DS are in the zone above, and the chain holds', async t => {
+    await a.type(
+      'create',
+      'namespace',
+      CHILD,
+      '--agent-host',
+      `fnaa.${CHILD}`,
+      '--agent-nameserver',
+      child.host.address,
+    )
+    const cut = a.bind.dig('+norecurse', 'NS', CHILD)
+    t.match(cut, new RegExp(`${CHILD}\\.\\s+300\\s+IN\\s+NS\\s+ns\\.${CHILD}\\.`))
+    t.match(cut, new RegExp(`ns\\.${CHILD}\\.\\s+300\\s+IN\\s+A\\s+${child.host.address}`))
+    t.equal(
+      a.bind.dig('+short', 'DS', CHILD).toLowerCase().replaceAll(' ', '').trim(),
+      child.bind.ds(CHILD).toLowerCase().replaceAll(' ', ''),
+    )
+    const said = ask('PTR', FLOW)
+    t.match(said, /flags: [a-z ]*\bad\b/)
+    t.match(said, `_flow._tcp.${FLOW}.`)
+    const shown = await a.type('describe', 'namespace', CHILD)
+    t.match(shown, /agent\W+fnaa\.team/)
+  })
+
+  await t.test("a stranger subscribes to the child's flow by its name alone, at level dnssec", async t => {
+    await b.type('subscribe', FLOW, '--local', LOCAL)
+    await child.write(FLOW, 'one', 'two')
+    await b.follow(t, LOCAL).until(/one[\s\S]*two/)
+    t.match(await b.type('describe', 'peer', CHILD), /dnssec/)
+    t.match(await child.type('describe', 'peer', 'emiliano.test'), /dnssec/)
+  })
+
+  await t.test('the agent of the parent says where its flows are, and asks for its own users', async t => {
+    for (const words of [
+      ['create', 'flow', `other.${CHILD}`],
+      ['read', FLOW],
+      ['get', 'subscribers', FLOW],
+    ])
+      await t.rejects(a.type(...words), new RegExp(`fnaa\\.${CHILD}:${PORT}`), words.join(' '))
+    t.match(await a.type('describe', 'flow', FLOW), FLOW)
+    t.match(await a.type('get', 'flows', CHILD), FLOW)
+  })
+
+  await t.test('DELETE NAMESPACE takes all of it back', async t => {
+    await a.type('delete', 'namespace', CHILD)
+    for (const [type, name] of [
+      ['NS', CHILD],
+      ['DS', CHILD],
+      ['A', `ns.${CHILD}`],
+    ] as const)
+      t.match(a.bind.dig('+norecurse', type, name), /status: NXDOMAIN/, `${type} ${name}`)
+    const said = ask('PTR', FLOW)
+    t.match(said, /status: NXDOMAIN/)
+    t.match(said, /flags: [a-z ]*\bad\b/, 'and that it is not there is signed')
+    await t.rejects(a.type('describe', 'namespace', CHILD), /NOTFOUND|no such/)
+  })
+})
