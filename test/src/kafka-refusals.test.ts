@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { promisify } from 'node:util'
 import broker, { type KafkaOptions } from '@fnaa/broker-kafka'
 import type { Config } from '@fnaa/core'
+import { BATCH_AT, crc32c } from '@fnaa/protocol'
 import { certificates, freePort, type Kafka, startKafka, unavailable } from '@fnaa/services'
 import { type Admin, Kafka as Client, logLevel } from 'kafkajs'
 import t, { type Test } from 'tap'
@@ -22,6 +23,21 @@ const LOCAL = 'all.flows.emiliano.test'
 /** Milliseconds that a cluster is away; `npm run test:kill` takes ten minutes. */
 const AWAY_MS = Number(process.env['FNAAD_AWAY_MS'] ?? 2000)
 t.setTimeout(280_000 + 3 * AWAY_MS)
+
+/** What may stand in a log that its broker does not look at, and what is said of it. */
+const DAMAGES: Record<string, { damage: (batch: Buffer) => void; says: RegExp }> = {
+  'with a bit that was turned': {
+    damage: batch => (batch[68]! ^= 1),
+    says: /^FNA_ERR_CORRUPT .*partition 0/,
+  },
+  'in a codec that nobody knows': {
+    damage: batch => {
+      batch.writeUInt16BE(batch.readUInt16BE(BATCH_AT.attributes) | 5, BATCH_AT.attributes)
+      batch.writeUInt32BE(crc32c(batch.subarray(BATCH_AT.attributes)), BATCH_AT.crc)
+    },
+    says: /^FNA_ERR_(UNSUPPORTED|CORRUPT) .*codec/,
+  },
+}
 
 const adminOf = (k: Kafka): Admin =>
   new Client({ brokers: [...k.servers], logLevel: logLevel.NOTHING, retry: { retries: 20, maxRetryTime: 500 } }).admin()
@@ -272,27 +288,28 @@ t.test('a mover and brokers that refuse', { skip }, async t => {
     await scene.goesOn(t)
   })
 
-  await t.test('a batch that is damaged in the log of the source', async t => {
-    const id = (await scene.shown())['subscription']!
-    await scene.user.ok(`STOP SUBSCRIPTION ${id}`)
-    await scene.write(3)
-    const [{ offset }] = (await there.fetchTopicOffsets(FLOW)) as unknown as [{ offset: string }]
-    await source.node(1).kill('SIGTERM')
-    await damageLast(join(source.directory, 'node-1', 'data'))
-    await source.node(1).start()
-    await scene.user.ok(`RESUME SUBSCRIPTION ${id}`)
-    // A log that is whole but for one bit: nobody but who looks into it sees it.
-    await scene.says(t, /^FNA_ERR_CORRUPT .*partition 0/)
-    const { gaps } = await scene.shown()
-    await scene.write(2)
-    await scene.says(t, /^FNA_ERR_CORRUPT /)
-    const input = JSON.stringify({ version: 1, partitions: [{ topic: FLOW, partition: 0, offset: Number(offset) }] })
-    await source.tool('kafka-delete-records', ['--offset-json-file', '/dev/stdin'], { input })
-    await scene.until(s => Number(s['gaps']) === Number(gaps) + 1)
-    t.pass('its owner has removed it: a gap, and it goes on')
-    scene.drop(-3, 1)
-    await scene.goesOn(t)
-  })
+  for (const [what, { damage, says }] of Object.entries(DAMAGES))
+    await t.test(`a batch ${what} in the log of the source`, async t => {
+      const id = (await scene.shown())['subscription']!
+      await scene.user.ok(`STOP SUBSCRIPTION ${id}`)
+      await scene.write(3)
+      const [{ offset }] = (await there.fetchTopicOffsets(FLOW)) as unknown as [{ offset: string }]
+      await source.node(1).kill('SIGTERM')
+      await changeLast(join(source.directory, 'node-1', 'data'), damage)
+      await source.node(1).start()
+      await scene.user.ok(`RESUME SUBSCRIPTION ${id}`)
+      // A log that is whole but for this: nobody but who looks into it sees it.
+      await scene.says(t, says)
+      const { gaps } = await scene.shown()
+      await scene.write(2)
+      await scene.says(t, says)
+      const input = JSON.stringify({ version: 1, partitions: [{ topic: FLOW, partition: 0, offset: Number(offset) }] })
+      await source.tool('kafka-delete-records', ['--offset-json-file', '/dev/stdin'], { input })
+      await scene.until(s => Number(s['gaps']) === Number(gaps) + 1)
+      t.pass('its owner has removed it: a gap, and it goes on')
+      scene.drop(-3, 1)
+      await scene.goesOn(t)
+    })
 
   await t.test('what happens to the topic of a subscription that was stopped', async t => {
     const gaps = async () => Number((await scene.shown())['gaps'])
@@ -320,8 +337,8 @@ t.test('a mover and brokers that refuse', { skip }, async t => {
   })
 })
 
-/** Flips a bit in the value of the last batch of the flow's topic. */
-async function damageLast(data: string): Promise<void> {
+/** Changes the last batch of the flow's topic. */
+async function changeLast(data: string, change: (batch: Buffer) => void): Promise<void> {
   const folder = join(data, `${FLOW}-0`)
   const segment = (await readdir(folder))
     .filter(f => f.endsWith('.log'))
@@ -330,7 +347,6 @@ async function damageLast(data: string): Promise<void> {
   const bytes = await readFile(join(folder, segment))
   let last = 0
   for (let at = 0; at + 61 < bytes.length; at += bytes.readInt32BE(at + 8) + 12) last = at
-  const file = await open(join(folder, segment), 'r+')
-  await file.write(Buffer.from([bytes[last + 68]! ^ 1]), 0, 1, last + 68)
-  await file.close()
+  change(bytes.subarray(last))
+  await writeFile(join(folder, segment), bytes)
 }

@@ -226,6 +226,22 @@ t.test('fnap where it is asked for, or where nothing else can be', async t => {
   t.match(await user.say(`SUBSCRIBE ${FLOW} LOCAL slow.flows.emiliano.test MODE copy`), { code: 501, text: /LIMIT/ })
 })
 
+t.test('a broker that has not said yet whom it lets in is waited for', async t => {
+  const { a, b, owner, user } = await two(t)
+  await owner.write(FLOW, 'one')
+  const broker = service(a)
+  const access = broker.access
+  let asked = 0
+  broker.access = () => {
+    if (++asked === 4) Object.assign(broker, { access })
+    return undefined
+  }
+  await user.ok(`SUBSCRIBE ${FLOW} LOCAL ${LOCAL} MODE copy FROM earliest`)
+  t.ok(asked >= 4)
+  t.match(b.kernel.resources.list('Subscription')[0], { status: { phase: 'active' } })
+  t.same(await arrives(user, 1), ['one'])
+})
+
 t.test('PUBLISH direct: their broker is written with a login of its own', async t => {
   const { owner, user } = await two(t)
   await owner.ok(`GRANT write ON FLOW ${FLOW} TO *@emiliano.test`)

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import { fnapError, formatLines, mintId } from '@fnaa/protocol'
 import type { Resource } from '../contract/store.js'
-import { keeps, waysIn } from '../federation/serving.js'
+import { keeps, knownWaysIn } from '../federation/serving.js'
 import { endAccess } from '../grants/access-controller.js'
 import { isAlias, shown } from '../names/names.js'
 import { isTrue } from '../resources/conditions.js'
@@ -17,7 +17,7 @@ export const accessFlow: Handler = {
     const me = user(cx)
     const right = args['right'] as 'read' | 'write'
     const f = need(cx, right, flow(cx, args['flow']))
-    if (!waysIn(kernel.brokers.of(f)).includes('issued'))
+    if (!knownWaysIn(kernel.brokers.of(f)).includes('issued'))
       throw fnapError('NOTSUPPORTED', 'the broker of the flow lets nobody in: use READ and WRITE')
     if (!keeps(kernel.brokers.of(f), kernel.authorizer.limits(cx.subject, f)))
       throw fnapError('NOTSUPPORTED', 'a LIMIT holds for you, which only the agent keeps: use READ and WRITE')

@@ -72,9 +72,9 @@ export interface BrokerService extends Service {
   revoke(id: string, c: Call): Promise<'revoked' | 'absent'>
   /**
    * What this instance gives now of its manifest's `supports.access`: a cluster may deny what its type can do, and that is known
-   * only once it has been asked. Absent: all of it.
+   * only once it has been asked. Absent: all of it. Undefined: it has not said yet.
    */
-  access?(): BrokerSupports['access']
+  access?(): BrokerSupports['access'] | undefined
   /** Which limits of an AccessRequest this instance keeps now. Absent: none, and who is limited comes in through the agent. */
   limits?(): readonly (keyof NonNullable<AccessRequest['limits']>)[]
 }

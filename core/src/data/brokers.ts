@@ -16,7 +16,7 @@ export interface Broker {
 
 /** What an instance supports now: its manifest's, with the access that its broker turned out to allow. */
 export const supportsOf = (s: BrokerSupports, service: Pick<BrokerService, 'access'>): BrokerSupports =>
-  service.access ? { ...s, access: service.access() } : s
+  service.access ? { ...s, access: service.access() ?? [] } : s
 
 /** The brokers of the config, and the drivers of every type that it loads. */
 export class Brokers {

@@ -33,6 +33,10 @@ export function servedAs(
 
 function choose(k: Kernel, w: Asked, broker: Broker, limits: Limits): Served {
   const fnap = w.accept.includes('fnap')
+  if (w.mode === 'fnap') {
+    if (!fnap) throw fnapError('NOTSUPPORTED', 'MODE fnap needs fnap in ACCEPT')
+    return 'fnap'
+  }
   const shut = whyNot(w, broker, limits)
   const copyless =
     shut ??
@@ -48,9 +52,6 @@ function choose(k: Kernel, w: Asked, broker: Broker, limits: Limits): Served {
     case 'direct':
       if (shut !== undefined) throw fnapError('NOTSUPPORTED', shut)
       return 'direct'
-    case 'fnap':
-      if (!fnap) throw fnapError('NOTSUPPORTED', 'MODE fnap needs fnap in ACCEPT')
-      return 'fnap'
     default:
       if (copyless === undefined) return 'copy'
       if (!fnap)
@@ -69,7 +70,7 @@ const copies = (k: Kernel): boolean => k.processors.has('distributor') && k.proc
 
 /** Why the stranger cannot come in at the flow's broker. */
 function whyNot(w: Asked, broker: Broker, limits: Limits): string | undefined {
-  const ways = waysIn(broker)
+  const ways = knownWaysIn(broker)
   if (ways.length === 0) return 'the broker of the flow lets nobody in: MODE fnap'
   if (!w.accept.includes(broker.supports.type))
     return `the flow is at a broker of type ${broker.supports.type}, which is not in ACCEPT`
@@ -94,7 +95,14 @@ export function limitsAt(broker: Broker, { bytesPerSecond }: Limits): Pick<Acces
 /** How others get in at a broker: what its type can, less what this one cannot. */
 export function waysIn(broker: Broker): readonly ('issued' | 'principal')[] {
   if (broker.supports.reach === 'process') return []
-  return broker.service.access?.() ?? broker.supports.access
+  return broker.service.access ? (broker.service.access() ?? []) : broker.supports.access
+}
+
+/** The same, for who would be told that there are none. @throws FnapError UNAVAILABLE while the broker has not said */
+export function knownWaysIn(broker: Broker): ReturnType<typeof waysIn> {
+  if (broker.service.access && broker.service.access() === undefined)
+    throw fnapError('UNAVAILABLE', 'the broker of the flow does not answer')
+  return waysIn(broker)
 }
 
 const accepts = (w: Asked, mode: Served, broker: Broker): boolean =>

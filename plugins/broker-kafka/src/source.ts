@@ -1,41 +1,20 @@
-import { setImmediate as breath } from 'node:timers/promises'
-import { type Call, FnaError, type Source } from '@fnaa/core/plugin'
-import {
-  cutBatches,
-  type FetchedBatch,
-  type FetchedPart,
-  isAppendTime,
-  isHoled,
-  isIntact,
-  isTransactional,
-  KafkaError,
-  passes,
-  recode,
-  type TopicInfo,
-  unmark,
-} from '@fnaa/kafka-wire'
-import { type Batch, batchOf, type From, type Gap, type Position, trimBatch } from '@fnaa/protocol'
-import { Aborted } from './aborted.js'
-import { checkForeign, recodeForeign } from './check-foreign.js'
+import type { Call, Source } from '@fnaa/core/plugin'
+import { type FetchedPart, KafkaError, passes, type TopicInfo } from '@fnaa/kafka-wire'
+import { type Batch, batchOf, type From, type Gap, type Position } from '@fnaa/protocol'
 import { Committer } from './committer.js'
+import { type Answered, Cutter } from './cutter.js'
 import { Group } from './fence.js'
 import { Fetcher } from './fetcher.js'
 import { writtenAt } from './peek.js'
-import { Pieces } from './pieces.js'
 import { type Offsets, offsetsAt } from './places.js'
 import { anew, inside, startAt } from './start.js'
 import type { Topic } from './topic.js'
-import { translated } from './translated.js'
 
 /** Milliseconds that a source goes on trying while nothing comes but errors. */
 const PATIENCE_MS = 30_000
 /** Milliseconds after its last failure for which a part of the topic is said not to come. */
 const STILL_MS = 3000
 const NO_ID = '?'
-/** Milliseconds of work on one answer without a pause. */
-const TURN_MS = 20
-/** Answers in a row, of one partition, that hold nothing from its position on. */
-const MOST_STILL = 10
 
 /** Opens a topic at its reader's position. With epoch 0 no position is kept and nobody is fenced. */
 export async function openSource(
@@ -68,16 +47,11 @@ interface Answer {
   left: number
 }
 
-interface Wanted {
-  readonly bytes: Uint8Array
-  readonly behind: number
-  readonly decoded: boolean
-}
-
 class KafkaSource implements Source {
   readonly #at: Topic
   readonly #closed = new AbortController()
   readonly #committer: Committer
+  readonly #cutter: Cutter
   /** What is fetched next, and what has been given to the reader. */
   #next: Offsets
   readonly #given: Offsets
@@ -100,11 +74,10 @@ class KafkaSource implements Source {
   readonly #done = new Map<number, number>()
   /** Commits up to there are of the topic before this one: they say nothing of it. */
   readonly #past = new Map<number, number>()
-  /** How many answers in a row held nothing new. */
-  readonly #still = new Map<number, number>()
 
   constructor(at: Topic, info: TopicInfo, group: Group | null, start: Offsets, gaps: readonly Gap[]) {
     this.#at = at
+    this.#cutter = new Cutter(at)
     this.#info = info
     this.#id = info.id ?? NO_ID
     this.#next = new Map(start)
@@ -222,7 +195,7 @@ class KafkaSource implements Source {
         error = new KafkaError(part.error, `partition ${part.partition} of topic ${this.#at.topic}`)
       else this.#ends.set(part.partition, part.lastStable)
       if (part.error === 0 && answer && part.records !== null && part.records.length > 0) {
-        const failure = await this.#cut({ part, records: part.records, first, answer }, batches)
+        const failure = await this.#cut({ part, records: part.records, first }, answer, batches)
         first = false
         if (failure === undefined) continue
         // What stands before it is given first: next time there is nothing else.
@@ -236,110 +209,21 @@ class KafkaSource implements Source {
     return batches.length > 0 ? { batches } : { error }
   }
 
-  /**
-   * Adds what is good of one partition's answer. @returns why it ends before the answer does
-   * @param a.first the first of the answer: its first batch is there whole, however long it is (KIP-74)
-   */
-  async #cut(
-    a: { part: FetchedPart; records: Buffer; first: boolean; answer: Answer },
-    into: Batch[],
-  ): Promise<unknown> {
+  /** Adds what is good of one partition's answer. @returns why it ends before the answer does */
+  async #cut(a: Omit<Answered, 'from'>, answer: Answer, into: Batch[]): Promise<unknown> {
     const { partition } = a.part
     const from = this.#next.get(partition) ?? 0
-    const pieces = new Pieces()
-    let failure: unknown
-    let began = performance.now()
-    try {
-      for (const { bytes, behind, decoded } of this.#wanted(a.part, a.records, a.first)) {
-        pieces.add(bytes, behind, decoded)
-        // Others get their turn: little can expand to much.
-        if (performance.now() - began < TURN_MS) continue
-        await breath()
-        began = performance.now()
-      }
-    } catch (e) {
-      failure = e
-    }
-    const good = pieces.end()
-    failure = translated(pieces.failure, this.#where(partition, good.at(-1)?.behind ?? from)) ?? failure
-    if (failure !== undefined) this.#next.set(partition, good.at(-1)?.behind ?? from)
-    for (const [i, { behind, own, ...piece }] of good.entries()) {
+    const { pieces, next, failure } = await this.#cutter.cut({ ...a, from })
+    this.#next.set(partition, next)
+    for (const [i, { behind, own, ...piece }] of pieces.entries()) {
       const batch = batchOf({ shard: String(partition), last: String(behind), ...piece })
       if (i === 0) this.#oldest.set(partition, { offset: from, time: batch.newest })
       into.push(batch)
       if (own) continue
-      a.answer.left++
-      this.#answerOf.set(batch, a.answer)
+      answer.left++
+      this.#answerOf.set(batch, answer)
     }
     return failure
-  }
-
-  /** What a reader may see of one partition's answer. @throws FNA_ERR_CORRUPT, FNA_ERR_UNSUPPORTED, FNA_ERR_TOO_LARGE */
-  *#wanted(part: FetchedPart, records: Buffer, first: boolean): Generator<Wanted, void, void> {
-    const { partition } = part
-    const corrupt = (what: string, offset: number) =>
-      new FnaError('FNA_ERR_CORRUPT', `${this.#where(partition, offset)}: ${what}`)
-    const { batches } = cutBatches(records)
-    if (batches.length === 0 && first)
-      throw corrupt('what the broker sends is no batch', this.#next.get(partition) ?? 0)
-    const aborted = new Aborted(part)
-    const from = this.#next.get(partition)
-    for (const b of batches) {
-      const wanted = this.#next.get(partition) ?? 0
-      if (b.magic !== 2)
-        throw new FnaError(
-          'FNA_ERR_UNSUPPORTED',
-          `${this.#where(partition, wanted)}: a batch of version ${b.magic}, from before Kafka 0.11`,
-        )
-      if (b.lastOffset < wanted) {
-        // It came before, from another broker. A header that says so and is damaged would hide what is in it.
-        if (!isIntact(b)) throw corrupt('the checksum of a batch is wrong', b.baseOffset)
-        continue
-      }
-      const bytes = this.#checked(b, partition, wanted, aborted)
-      const behind = b.lastOffset + 1
-      if (!Number.isSafeInteger(behind)) throw corrupt('an offset that cannot be', wanted)
-      this.#next.set(partition, behind)
-      if (bytes !== null) yield { bytes, behind, decoded: bytes !== b.bytes }
-    }
-    if (batches.length > 0 && this.#stands(partition, this.#next.get(partition) === from))
-      throw corrupt('the broker gives nothing but what stands before it', from ?? 0)
-  }
-
-  /** An answer that was under way while its partition moved may hold nothing new; one after the other may not. */
-  #stands(partition: number, still: boolean): boolean {
-    const times = still ? (this.#still.get(partition) ?? 0) + 1 : 0
-    this.#still.set(partition, times)
-    return times > MOST_STILL
-  }
-
-  /** Null where nothing of it is for anybody. */
-  #checked(b: FetchedBatch, partition: number, wanted: number, aborted: Aborted): Uint8Array | null {
-    if (aborted.hides(b) || b.count === 0) return null
-    try {
-      return this.#at.host.foreign ? this.#foreign(b, wanted) : this.#whole(b, wanted)
-    } catch (e) {
-      throw translated(e, this.#where(partition, wanted))
-    }
-  }
-
-  #where(partition: number, offset: number): string {
-    return `partition ${partition} of topic ${this.#at.topic}, from offset ${offset} on`
-  }
-
-  /** The batch as a sink may write it: without holes, without what stands before the wanted offset, in no transaction. */
-  #whole(b: FetchedBatch, wanted: number): Uint8Array | null {
-    if (isHoled(b) || isAppendTime(b)) return recode(b.bytes, wanted)
-    if (isTransactional(b)) unmark(b)
-    return trimBatch(b.bytes, wanted - b.baseOffset)
-  }
-
-  /** The same of a stranger's: looked through before anything is made of it. */
-  #foreign(b: FetchedBatch, wanted: number): Uint8Array | null {
-    if (isHoled(b)) return recodeForeign(b, wanted)
-    if (isTransactional(b)) unmark(b)
-    const bytes = checkForeign(b.bytes)
-    return isAppendTime(b) && bytes === b.bytes ? recode(bytes, wanted) : trimBatch(bytes, wanted - b.baseOffset)
   }
 
   /** The offset that was asked for is not there any more, or not yet. */

@@ -17,7 +17,7 @@ import type { AclEntry, AclFilter } from 'kafkajs'
 import type { Settings } from '../options.js'
 import type { Clients } from './clients.js'
 import { targetOf } from './dial.js'
-import { mapped } from './errors.js'
+import { isLoginRefused, mapped } from './errors.js'
 import { need } from './topics.js'
 
 const derive = promisify(pbkdf2)
@@ -40,6 +40,13 @@ const WRITE = 4
 const DESCRIBE = 8
 const ALLOW = 3
 
+/**
+ * A user whom nobody can log in as. Brokers up to Kafka 4.3.1 that replay their metadata after a restart forget all SCRAM users of a
+ * mechanism when a removal is met while none of them is known yet, and they go through them in the order of the names' hashes (Java's
+ * `HashMap`; `ScramDelta.apply`). This one's is zero in its lower 20 bits: it comes first in any table, so that no removal of ours is.
+ */
+export const FIRST = 'fnaad-first-mndit'
+
 /** Users of ours at the cluster: one for each access, named after it, with rights on one topic. */
 export class Access {
   readonly #ctx: Ctx
@@ -47,6 +54,7 @@ export class Access {
   readonly mechanism: ScramMechanism
   /** Whether what a user may use can be limited. */
   readonly quotas: boolean
+  #first: Promise<void> | null = null
 
   constructor(ctx: Ctx, s: Settings, can: Probed) {
     this.#ctx = ctx
@@ -65,12 +73,9 @@ export class Access {
         'the cluster lets us limit nobody: ALTER_CONFIGS on the cluster is missing',
       )
     const password = await this.#password(a.id, c)
-    const salt = randomBytes(24)
-    const [hash, length] = this.mechanism === 'SCRAM-SHA-256' ? ['sha256', 32] : (['sha512', 64] as const)
-    const salted = await this.#ctx.hash(() => derive(password, salt, ITERATIONS, length as number, hash as string))
-    const put = [{ user, mechanism: this.mechanism, iterations: ITERATIONS, salt, salted }]
     try {
-      await alterUsers(k.wire, { remove: [], put }, c)
+      await this.#firstStands(k, c)
+      await this.#put(k, user, password, c)
       if (this.quotas) await limit(k.wire, user, { rate: a.limits?.bytesPerSecond, partitions: partitions.length }, c)
       await this.#allow(k, user, rules(user, a))
       await this.#usable(user, password, a, c)
@@ -84,6 +89,7 @@ export class Access {
   async revoke(k: Clients, id: string, c: Call): Promise<'revoked' | 'absent'> {
     const user = userOf(id)
     try {
+      await this.#firstStands(k, c)
       const admin = await k.admin()
       const { filterResponses } = await admin.deleteAcls({ filters: [allOf(user)] })
       const rights = filterResponses.flatMap(f => f.matchingAcls)
@@ -93,6 +99,23 @@ export class Access {
     } catch (e) {
       throw mapped(e, `access ${id} cannot be taken away`)
     }
+  }
+
+  /** Made before any other, once in the agent's life; who finds it there makes nothing worse. */
+  #firstStands(k: Clients, c: Call): Promise<void> {
+    this.#first ??= this.#put(k, FIRST, randomBytes(32).toString('base64url'), c).catch(e => {
+      this.#first = null
+      throw e
+    })
+    return this.#first
+  }
+
+  async #put(k: Clients, user: string, password: string, c: Call): Promise<void> {
+    const salt = randomBytes(24)
+    const [hash, length] = this.mechanism === 'SCRAM-SHA-256' ? ['sha256', 32] : (['sha512', 64] as const)
+    const salted = await this.#ctx.hash(() => derive(password, salt, ITERATIONS, length as number, hash as string))
+    const put = [{ user, mechanism: this.mechanism, iterations: ITERATIONS, salt, salted }]
+    await alterUsers(k.wire, { remove: [], put }, c)
   }
 
   /** What stands beside the wanted rules goes, so that repeating a grant with fewer rights takes the others away. */
@@ -162,7 +185,8 @@ export async function probe(k: Clients, s: Settings, c: Call): Promise<Probed | 
     return { mechanism, quotas: await mayLimit(k.wire, c) }
   } catch (e) {
     const known = mapped(e, 'access cannot be given')
-    if (known.code === 'FNA_ERR_UNAVAILABLE') throw known
+    // Who may not even log in has not been told what he may.
+    if (known.code === 'FNA_ERR_UNAVAILABLE' || isLoginRefused(e)) throw known
     return null
   }
 }

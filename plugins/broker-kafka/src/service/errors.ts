@@ -60,3 +60,8 @@ export function innermost(e: KafkaJsError): KafkaJsError {
 /** Kafka's own name for what went wrong, whichever client said it. */
 export const kafkaName = (e: unknown): string | undefined =>
   e instanceof KafkaError ? e.kafka : innermost(e as KafkaJsError).type
+
+/** Was it the login itself that was refused? */
+export const isLoginRefused = (e: unknown): boolean =>
+  kafkaName(e) === 'SASL_AUTHENTICATION_FAILED' ||
+  innermost(e as KafkaJsError).name === 'KafkaJSSASLAuthenticationError'

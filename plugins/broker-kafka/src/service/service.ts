@@ -4,7 +4,7 @@ import { type Settings, wrong } from '../options.js'
 import { Access, probe } from './access.js'
 import { type Clients, Connected } from './clients.js'
 import { consumers } from './consumers.js'
-import { kafkaName, mapped } from './errors.js'
+import { isLoginRefused, kafkaName, mapped } from './errors.js'
 import { topicOf } from './names.js'
 import { create, describe, remove, update } from './topics.js'
 
@@ -31,7 +31,7 @@ export async function openService(ctx: Ctx, s: Settings): Promise<BrokerService>
         e => e as Error,
       )
       if (failed === null) break
-      if (wait === 0 || kafkaName(failed) !== 'SASL_AUTHENTICATION_FAILED') throw failed
+      if (wait === 0 || !isLoginRefused(failed)) throw failed
       await pause(wait, c.signal)
     }
   } catch (e) {
@@ -89,7 +89,7 @@ class KafkaService implements BrokerService {
   }
 
   access() {
-    return this.#access ? (['issued'] as const) : []
+    return this.#access === undefined ? undefined : this.#access ? (['issued'] as const) : []
   }
   limits() {
     return this.#access?.quotas ? (['bytesPerSecond'] as const) : []
