@@ -5,7 +5,7 @@ import type { Readable } from 'node:stream'
 
 /**
  * Runs "$@" while standard input is open: when that ends, because the starter has closed it or died of whatever, SIGKILL
- * included, the program is killed and its folder ($FOLDER) removed, and the folder above when no `node-*` is left in it.
+ * included, the program is killed and its folder ($FOLDER) removed, and $CLUSTER when no `node-*` is left in it.
  * The program reads $INPUT; descriptor 3 tells its id.
  */
 const GUARD = `
@@ -20,8 +20,9 @@ exec 3>&-
   kill -KILL $pid
   [ -n "$FOLDER" ] || exit
   rm -rf "$FOLDER"
-  set -- "\${FOLDER%/*}"/node-*
-  [ -e "$1" ] || rm -rf "\${FOLDER%/*}"
+  [ -n "$CLUSTER" ] || exit
+  set -- "$CLUSTER"/node-*
+  [ -e "$1" ] || rm -rf "$CLUSTER"
 ) >/dev/null 2>&1 &
 guard=$!
 exec 4<&-
@@ -34,17 +35,18 @@ exit $code
 /**
  * Starts a program that does not outlive this process; closing `stdin` ends it.
  * @param opt.folder removed when this process ends before the program
+ * @param opt.cluster a folder of several programs, removed with the folder of the last of them
  * @param opt.input a file that the program reads as its standard input
  */
 export function guarded(
   command: readonly string[],
-  opt: { readonly folder?: string; readonly input?: string } = {},
+  opt: { readonly folder?: string; readonly cluster?: string; readonly input?: string } = {},
 ): ChildProcess {
   return spawn('sh', ['-c', GUARD, 'guard', ...command], {
     stdio: ['pipe', 'pipe', 'pipe', 'pipe'],
     // A group of its own: Ctrl-C is for this process, which then says when the program ends.
     detached: true,
-    env: { ...process.env, FOLDER: opt.folder ?? '', INPUT: opt.input ?? '/dev/null' },
+    env: { ...process.env, FOLDER: opt.folder ?? '', CLUSTER: opt.cluster ?? '', INPUT: opt.input ?? '/dev/null' },
   })
 }
 
@@ -74,7 +76,7 @@ export class Guarded {
   /** @param opt.log gets each line that it writes, to standard output or error */
   static async start(
     command: readonly string[],
-    opt: { readonly folder?: string; readonly log?: (line: string) => void },
+    opt: { readonly folder?: string; readonly cluster?: string; readonly log?: (line: string) => void },
   ): Promise<Guarded> {
     const shell = guarded(command, opt)
     const ended = once(shell, 'close').then(() => {})

@@ -79,7 +79,7 @@ export class KafkaNode {
     const users = admin ? ['--add-scram', `SCRAM-SHA-256=[name=${admin.username},password=${admin.password}]`] : []
     const args = ['format', '-t', c.id, '-c', join(this.#folder, 'server.properties'), ...users]
     const folder = this.#folder
-    const run = await Guarded.start(jvm(c, 'tool', 'kafka.tools.StorageTool', args), { folder })
+    const run = await Guarded.start(jvm(c, 'tool', 'kafka.tools.StorageTool', args), { folder, cluster: c.directory })
     await run.ended
     if (run.code !== 0) throw new Error(`Kafka could not make the storage of node ${this.number}:\n${run.log}`)
   }
@@ -88,8 +88,9 @@ export class KafkaNode {
   async start(): Promise<void> {
     if (this.#process?.running) return
     const command = jvm(this.#cluster, 'broker', 'kafka.Kafka', [join(this.#folder, 'server.properties')])
-    const { log } = this.#cluster
-    this.#process = await Guarded.start(command, { folder: this.#folder, ...(log && { log }) })
+    const { log, directory } = this.#cluster
+    const folders = { folder: this.#folder, cluster: directory }
+    this.#process = await Guarded.start(command, { ...folders, ...(log && { log }) })
     await this.#process.said('Kafka Server started', START).catch(e => {
       throw new Error(`Kafka node ${this.number} did not start: ${(e as Error).message}`)
     })
