@@ -29,6 +29,7 @@ t.test('values that YAML makes numbers of, names with a dot, unknown keys', asyn
   const text = 'agents:\n  - fqdn: FNAA.Unix.AR.\n    username: 7\n    password: 007\n    colour: red\n    ca: ca.pem\n'
   const config = await parseConfig(text, '/x/.flow.yml')
   t.match(config.agents[0], { name: 'fnaa.unix.ar', fqdn: 'fnaa.unix.ar', username: '7', ca: '/x/ca.pem' })
+  t.match(config.warnings, [/^\/x\/\.flow\.yml: agents\.0\.colour means nothing: agents have name, fqdn,/])
   t.match(await parseConfig('', '/x/.flow.yml'), { agents: [], namespaces: [] })
 })
 

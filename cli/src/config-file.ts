@@ -105,6 +105,7 @@ export async function parseConfig(text: string, file: string, mode = 0o600): Pro
   if (agents.some(a => a.password !== undefined) && (mode & 0o077) !== 0) {
     warnings.push(`${file} holds a password and others may read it: chmod 600 ${file}`)
   }
+  warnings.push(...unknown(data, file))
   const top = (key: string) => text_(data[key])
   return {
     file,
@@ -113,6 +114,22 @@ export async function parseConfig(text: string, file: string, mode = 0o600): Pro
     warnings,
     ...pick({ nameserver: top('nameserver'), agent: top('agent'), output: top('output'), ca: beside(file, top('ca')) }),
   }
+}
+
+const KEYS = {
+  agents: ['name', 'fqdn', 'address', 'nameserver', 'username', 'password', 'prefix', 'ca', 'tls'],
+  namespaces: ['name', 'agent'],
+} as const
+
+/** Keys that mean nothing here: a slip of the pen, more often than not. */
+function unknown(data: Record<string, unknown>, file: string): string[] {
+  return Object.entries(KEYS).flatMap(([key, known]) =>
+    list(data[key], key, file).flatMap((entry, at) =>
+      Object.keys(entry)
+        .filter(k => !(known as readonly string[]).includes(k))
+        .map(k => `${file}: ${key}.${at}.${k} means nothing: ${key} have ${known.join(', ')}`),
+    ),
+  )
 }
 
 function agentEntry(entry: Record<string, unknown>, at: number, file: string): AgentEntry {

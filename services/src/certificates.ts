@@ -40,11 +40,16 @@ export class Authority {
   }
 }
 
-/** A certificate for `localhost` and 127.0.0.1, signed by a CA that nobody has the key of afterwards. */
-export function certificates(now = Date.now()): Certificates {
-  const authority = new Authority(now)
+/** Certificates for `localhost` and 127.0.0.1, or for the names, signed by a CA that nobody has the key of afterwards. */
+export function certificates(
+  authority = new Authority(),
+  { names, addresses }: { names: readonly string[]; addresses?: readonly string[] } = {
+    names: ['localhost'],
+    addresses: ['127.0.0.1'],
+  },
+): Certificates {
   const pem = ({ key, cert }: { key: string; cert: string }) => key + cert
-  const server = pem(authority.issue(['localhost'], ['127.0.0.1']))
+  const server = pem(authority.issue(names, addresses))
   return { ca: authority.ca, server, elsewhere: pem(authority.issue(['elsewhere.test'])) }
 }
 

@@ -23,6 +23,10 @@ export interface Cluster {
   readonly directory: string
   readonly jars: string
   readonly id: string
+  /** Where all its nodes listen. */
+  readonly address: string
+  /** What its programs run behind, such as `Host.within` of a network namespace. */
+  readonly within: readonly string[]
   readonly ports: readonly Ports[]
   readonly secure: { readonly username: string; readonly password: string } | null
   readonly tokens?: Tokens
@@ -40,6 +44,7 @@ const START = 120_000
 
 /** The command that runs a class of Kafka's. */
 export const jvm = (c: Cluster, kind: 'broker' | 'tool', main: string, args: readonly string[]) => [
+  ...c.within,
   java(),
   ...(kind === 'broker' ? BROKER : TOOL),
   // Kafka 4 asks nobody for keys whom its operator has not named.
@@ -120,12 +125,12 @@ export class KafkaNode {
 function properties(c: Cluster, number: number, folder: string): string {
   const replicas = Math.min(c.ports.length, 3)
   const own = c.ports[number - 1]!
-  const at = (name: string, port: number) => `${name}://127.0.0.1:${port}`
+  const at = (name: string, port: number) => `${name}://${c.address}:${port}`
   const listeners = [at('PLAIN', own.plain), at('CONTROLLER', own.controller)]
   return lines({
     'process.roles': 'broker,controller',
     'node.id': number,
-    'controller.quorum.voters': c.ports.map((p, i) => `${i + 1}@127.0.0.1:${p.controller}`).join(','),
+    'controller.quorum.voters': c.ports.map((p, i) => `${i + 1}@${c.address}:${p.controller}`).join(','),
     'controller.listener.names': 'CONTROLLER',
     listeners: (c.secure ? [...listeners, at('SECURE', own.secure)] : listeners).join(','),
     'listener.security.protocol.map': 'PLAIN:PLAINTEXT,CONTROLLER:PLAINTEXT,SECURE:SASL_SSL',

@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { certificates } from './certificates.js'
+import { type Authority, certificates } from './certificates.js'
 import { installKafka, type KafkaVersion, USUAL } from './kafka-install.js'
 import { type Cluster, KafkaNode, lines, type Tokens } from './kafka-node.js'
 import { asks, type Ran, runTool, type ToolOptions } from './kafka-tools.js'
@@ -22,8 +22,20 @@ export interface KafkaOptions {
   readonly advertise?: string
   /** Settings of server.properties, beside or instead of ours. */
   readonly settings?: Readonly<Record<string, string | number>>
+  /** With `secure`: on a host of its own instead of loopback. */
+  readonly on?: KafkaHost
   /** Gets each line that the brokers write. */
   readonly log?: (line: string) => void
+}
+/** Where a cluster of one node is found by a name. */
+export interface KafkaHost {
+  readonly address: string
+  /** See `Host.within` of a network namespace. */
+  readonly within: readonly string[]
+  /** Of the secure listener, and of its certificate. */
+  readonly name: string
+  readonly port: number
+  readonly authority: Authority
 }
 export interface User {
   readonly username: string
@@ -54,8 +66,8 @@ export class Kafka {
     this.ca = ca
     this.version = cluster.version
     this.admin = cluster.secure
-    this.servers = cluster.ports.map(p => `127.0.0.1:${p.plain}`)
-    this.secureServers = cluster.secure ? cluster.ports.map(p => `127.0.0.1:${p.secure}`) : []
+    this.servers = cluster.ports.map(p => `${cluster.address}:${p.plain}`)
+    this.secureServers = cluster.secure ? cluster.ports.map(p => `${cluster.address}:${p.secure}`) : []
     this.#nodes = cluster.ports.map((_, i) => new KafkaNode(cluster, i + 1))
   }
 
@@ -126,18 +138,28 @@ export class Kafka {
  * @throws Error where it cannot be installed or does not start
  */
 export async function startKafka(opt: KafkaOptions = {}): Promise<Kafka> {
-  const { version = USUAL, nodes = 1, secure = false, tokens, plain = null, advertise = null, settings = {}, log } = opt
+  const {
+    version = USUAL,
+    nodes = 1,
+    secure = false,
+    tokens,
+    plain = null,
+    advertise = null,
+    settings = {},
+    log,
+    on,
+  } = opt
   const jars = installKafka(version)
   const directory = await mkdtemp(join(tmpdir(), 'fnaad-kafka-'))
   const free = await freePorts(nodes * 3)
   const ports = Array.from({ length: nodes }, (_, i) => ({
     plain: free[i * 3]!,
     controller: free[i * 3 + 1]!,
-    secure: free[i * 3 + 2]!,
+    secure: on?.port ?? free[i * 3 + 2]!,
   }))
   let ca = ''
   if (secure) {
-    const made = certificates()
+    const made = certificates(on?.authority, on ? { names: [on.name] } : undefined)
     ca = made.ca
     await writeFile(join(directory, 'ca.pem'), ca)
     await writeFile(join(directory, 'server.pem'), made.server, { mode: 0o600 })
@@ -146,7 +168,9 @@ export async function startKafka(opt: KafkaOptions = {}): Promise<Kafka> {
   const admin = secure ? { username: 'admin', password: randomBytes(12).toString('hex') } : null
   // Kafka's cluster id is a UUID in base64url.
   const id = randomBytes(16).toString('base64url').replace(/^-/, 'a')
-  const more = { ...(tokens && { tokens }), ...(log && { log }) }
-  const cluster = { version, directory, jars, id, ports, secure: admin, plain, advertise, settings, ...more }
+  const at = { address: on?.address ?? '127.0.0.1', within: on?.within ?? [] }
+  const named = advertise ?? (on ? `${on.name}:${on.port}` : null)
+  const more = { ...at, ...(tokens && { tokens }), ...(log && { log }) }
+  const cluster = { version, directory, jars, id, ports, secure: admin, plain, advertise: named, settings, ...more }
   return new Kafka(cluster, ca).start()
 }
