@@ -1,4 +1,3 @@
-import { getServers } from 'node:dns'
 import { isIP } from 'node:net'
 import {
   type Call,
@@ -12,7 +11,8 @@ import {
 import type { AgentEntry, ConfigFile } from './config-file.js'
 import type { Debug } from './debug.js'
 import { DnsFailure } from './dns-failure.js'
-import { CliError, EXIT, usage } from './errors.js'
+import { CliError, EXIT } from './errors.js'
+import { nameservers } from './nameservers.js'
 import { parseHostPort, type Selection } from './select-agent.js'
 import type { Settings } from './settings.js'
 
@@ -130,11 +130,8 @@ export class Locator {
     throw new CliError(`${host} has no address in DNS`, EXIT.unreachable, { hint: 'the same command with -d' })
   }
 
-  /** @param known the name server of the agent's entry: it goes before the config's, the command line's before both */
   #ask(known?: string): { resolver: Resolver; server: string } {
-    const { nameserver: set, nameserverGiven } = this.#settings
-    const given = nameserverGiven ? set : (known ?? set ?? onlyOne(this.#config))
-    const servers = (given === undefined ? getServers() : [given]).map(nameserver)
+    const servers = nameservers(this.#settings, this.#config, known)
     const server = servers[0]?.host ?? 'no server'
     this.#resolver ??= new Resolver({ servers, trace: step => this.#trace(step) })
     return { resolver: this.#resolver, server }
@@ -144,17 +141,4 @@ export class Locator {
     this.#failure.see(step)
     this.#debug.resolve(step)
   }
-}
-
-/** The name server that every agent of the config is asked at, where there is but one. */
-function onlyOne(config: ConfigFile): string | undefined {
-  const all = new Set(config.agents.map(a => a.nameserver))
-  return all.size === 1 ? [...all][0] : undefined
-}
-
-function nameserver(text: string): { host: string; port: number } {
-  const { host, port } = parseHostPort(text)
-  const address = host === 'localhost' ? '127.0.0.1' : host
-  if (isIP(address) === 0) throw usage(`--nameserver takes an IP address, with :port where it is not 53`)
-  return { host: address, port: port ?? 53 }
 }

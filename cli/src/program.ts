@@ -33,6 +33,8 @@ const SHORT: ReadonlyMap<string, string> = new Map([
 /** Commands of fnua that are no verb. */
 const OWN: readonly (readonly [name: string, operands: string, help: string])[] = [
   ['login', '', 'try a user and a password, and keep them in your config'],
+  ['resolve', '<name>', 'show what DNS says of a flow or namespace: each answer, what it is worth, where its agent is'],
+  ['doctor', '<name>', 'say which layer on the way to a flow or namespace is broken, and what mends it'],
   ['watch', '<get-command...>', 'the same as the command with --watch'],
   ['api', '<line...>', 'send a command of FNAP as it stands, and print the reply'],
   ['completion', '<bash|zsh|fish>', 'print the script that completes fnua in a shell'],

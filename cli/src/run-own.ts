@@ -12,6 +12,10 @@ export async function runOwn(cx: Context, name: string, words: readonly string[]
       return (await import('./run-login.js')).runLogin(cx)
     case 'api':
       return (await import('./run-api.js')).runApi(cx, words)
+    case 'resolve':
+      return (await import('./run-resolve.js')).runResolve(cx, words)
+    case 'doctor':
+      return (await import('./run-doctor.js')).runDoctor(cx, words)
     case 'completion':
       return cx.out.write((await import('./completion.js')).completionScript(words[0] ?? ''))
     case '__complete': {

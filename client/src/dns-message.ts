@@ -3,13 +3,15 @@ import packet from 'dns-packet'
 import { DnsReader, type RawMessage, type RawRecord } from './dns-reader.js'
 import { ClientError } from './errors.js'
 
-/** What can be asked: the types of records that the project knows, and SOA, which shows where a zone begins. */
-export type QuestionType = DnsRecord['type'] | 'SOA'
+/** What can be asked: the types of records that the project knows; SOA shows where a zone begins, DNSKEY what signs it. */
+export type QuestionType = DnsRecord['type'] | 'SOA' | 'DNSKEY'
 
 export interface Question {
   /** Canonical: lower case, no final dot. */
   readonly name: string
   readonly type: QuestionType
+  /** Sets CD (RFC 4035 §3.2.2): whatever the answer is, it has not been validated and proves nothing. */
+  readonly unchecked?: true
 }
 export interface SoaRecord {
   readonly name: string
@@ -18,7 +20,25 @@ export interface SoaRecord {
   /** Seconds that a negative answer lives (RFC 2308 §4). */
   readonly minimum: number
 }
-export type AnyRecord = DnsRecord | SoaRecord
+export interface DnskeyRecord {
+  readonly name: string
+  readonly ttl: number
+  readonly type: 'DNSKEY'
+  readonly flags: number
+  readonly algorithm: number
+  /** The whole data of the record, base64: a DS is its digest. */
+  readonly data: string
+}
+export type AnyRecord = DnsRecord | SoaRecord | DnskeyRecord
+/** When a signature holds, in seconds since 1970 (RFC 4034 §3.1.5). */
+export interface Signature {
+  readonly name: string
+  /** The number of the type that is signed. */
+  readonly covers: number
+  readonly begins: number
+  readonly expires: number
+  readonly signer: string
+}
 
 /** A response that belongs to the question, reduced to what is safe to use. */
 export interface Response {
@@ -35,6 +55,10 @@ export interface Response {
   readonly referral: { readonly zone: string; readonly records: readonly AnyRecord[] } | null
   /** Seconds that an absence may be remembered; null without SOA. */
   readonly negativeTtl: number | null
+  /** The zone that says that there is nothing: whose SOA stands beside an absence. */
+  readonly deniedBy: string | null
+  /** Signatures of the answer, or of its absence. */
+  readonly signatures: readonly Signature[]
   /** Info codes of Extended DNS Errors (RFC 8914). */
   readonly extended: readonly number[]
 }
@@ -48,9 +72,11 @@ const TYPES: Readonly<Record<QuestionType, number>> = {
   AAAA: 28,
   SRV: 33,
   DS: 43,
+  DNSKEY: 48,
 }
 const CNAME = 5
 const OPT = 41
+const RRSIG = 46
 const IN = 1
 const EDNS_SIZE = 1232
 const MAX_TTL = 604_800
@@ -58,7 +84,7 @@ const EXTENDED_ERROR = 15
 
 /**
  * A question with RD and AD set, EDNS with a payload that passes every path, and DO (RFC 6891, 6840 §5.7).
- * @throws FNA_ERR_INVALID for a name with anything but labels of a-z 0-9 `_` and hyphens: the encoder checks nothing
+ * @throws FNA_ERR_INVALID for a name with anything but labels of a-z 0-9 `_` and hyphens: the encoder checks nothing. The root is ''
  */
 export function encodeQuestion(
   id: number,
@@ -70,15 +96,15 @@ export function encodeQuestion(
   return packet.encode({
     type: 'query',
     id,
-    flags: packet.RECURSION_DESIRED | packet.AUTHENTIC_DATA,
-    questions: [{ type: q.type, name: q.name, class: 'IN' }],
+    flags: packet.RECURSION_DESIRED | packet.AUTHENTIC_DATA | (q.unchecked ? packet.CHECKING_DISABLED : 0),
+    questions: [{ type: q.type, name: q.name === '' ? '.' : q.name, class: 'IN' }],
     additionals: [{ type: 'OPT', name: '.', udpPayloadSize: EDNS_SIZE, ...opt }],
   })
 }
 
 /** Others' names may be odder than those that we write: an alias leads to `a_b.example`. The encoder must be able to take them. */
 const isAskable = (name: string): boolean =>
-  name.length <= 253 && name.split('.').every(label => /^[a-z0-9_-]{1,63}$/.test(label))
+  name === '' || (name.length <= 253 && name.split('.').every(label => /^[a-z0-9_-]{1,63}$/.test(label)))
 
 /** Reads a response; null where it is none, or not the one to this id and question (a forger's, or a late one). */
 export function decodeResponse(bytes: Buffer, id: number, q: Question): Response | null {
@@ -134,6 +160,8 @@ class ResponseReader {
       aliases,
       referral: this.#referral(m),
       negativeTtl: this.#negativeTtl(m),
+      deniedBy: m.authorities.find(r => r.type === TYPES.SOA && r.class === IN)?.name ?? null,
+      signatures: [...m.answers, ...m.authorities].flatMap(r => this.#signature(r)),
       extended: opt ? this.#extendedErrors(opt) : [],
     }
   }
@@ -145,6 +173,10 @@ class ResponseReader {
       switch (type) {
         case 'SOA':
           return { ...base, type, minimum: this.#minimum(raw) }
+        case 'DNSKEY': {
+          const d = this.#data(raw)
+          return { ...base, type, flags: d.readUInt16BE(0), algorithm: d.readUInt8(3), data: d.toString('base64') }
+        }
         case 'A':
           return checkRecord({ ...base, type, address: [...this.#data(raw, 4)].join('.') })
         case 'AAAA':
@@ -207,6 +239,13 @@ class ResponseReader {
     const at = this.#reader.name(this.#reader.name(raw.start).next).next + 16
     if (at + 4 !== raw.end) throw new RangeError('SOA has another length')
     return clamp(this.#bytes.readUInt32BE(at))
+  }
+
+  #signature(raw: RawRecord): Signature[] {
+    if (raw.type !== RRSIG || raw.class !== IN || raw.name === null || raw.end - raw.start < 19) return []
+    const [expires, begins] = [8, 12].map(i => this.#bytes.readUInt32BE(raw.start + i)) as [number, number]
+    const signer = this.#target(raw.start + 18)
+    return [{ name: raw.name, covers: this.#bytes.readUInt16BE(raw.start), begins, expires, signer }]
   }
 
   #referral(m: RawMessage): Response['referral'] {

@@ -10,6 +10,11 @@ export interface DnsServer {
   readonly port: number
   /** Zones asked here and nowhere else; absent, the server is asked for everything. */
   readonly zones?: readonly string[]
+  /**
+   * It serves its zones itself and by authority, so that what was made a moment ago is found. What it has delegated is asked
+   * of the servers without zones, and so is everything while it does not answer.
+   */
+  readonly authority?: true
 }
 
 const none = (why: string, cause?: unknown): ClientError =>

@@ -24,16 +24,19 @@ export class ClientError extends Error {
   readonly status?: 'bogus'
   /** Set where a name server answered that it will not or cannot (RFC 1035 §4.1.1): 2 SERVFAIL, 5 REFUSED … */
   readonly rcode?: number
+  /** Info codes of Extended DNS Errors that came with it (RFC 8914 §4). */
+  readonly extended?: readonly number[]
   constructor(
     code: ClientErrorCode,
     message: string,
-    options: { cause?: unknown; status?: 'bogus'; rcode?: number } = {},
+    options: { cause?: unknown; status?: 'bogus'; rcode?: number; extended?: readonly number[] } = {},
   ) {
     super(message, 'cause' in options ? { cause: options.cause } : undefined)
     this.name = 'ClientError'
     this.code = code
     if (options.status) this.status = options.status
     if (options.rcode !== undefined) this.rcode = options.rcode
+    if (options.extended !== undefined) this.extended = options.extended
     Object.defineProperty(this, BRAND, { value: true })
   }
 }

@@ -5,11 +5,13 @@ export * from './connection-options.js'
 export * from './dial.js'
 export {
   type AnyRecord,
+  type DnskeyRecord,
   decodeResponse,
   encodeQuestion,
   type Question,
   type QuestionType,
   type Response,
+  type Signature,
   type SoaRecord,
 } from './dns-message.js'
 export type { DnsServer } from './dns-transport.js'
@@ -20,6 +22,7 @@ export * from './guard.js'
 export { LineSink } from './line-sink.js'
 export { EVENT_LINE, LineStream } from './line-stream.js'
 export { MASK, maskLine } from './mask.js'
+export { Networks } from './networks.js'
 export { expectSuccess, type Reply, ReplyError, type ReplyLimits } from './reply.js'
 export * from './resolver.js'
 export * from './sasl.js'
@@ -28,6 +31,7 @@ export * from './scram.js'
 export * from './scram-messages.js'
 export { ALPN, describeTls, type SecureOptions, secure } from './secure.js'
 export { signalAfter } from './signal-after.js'
+export * as survey from './survey/index.js'
 export * from './typed.js'
 export * from './types.js'
 export * from './walk.js'

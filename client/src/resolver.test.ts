@@ -97,6 +97,44 @@ t.test('a failure is none', async t => {
   t.match(await new Resolver({ servers: [] }).resolve('x.test', 'A', c).catch(e => e), { code: 'FNA_ERR_UNAVAILABLE' })
 })
 
+t.test('a server that does not say why: with checking off it answers what is bogus', async t => {
+  const checked: string[] = []
+  let slow = 1
+  const { resolve, dns } = await started(t, ({ name, packet: p }) => {
+    checked.push(`${name} ${p.flag_cd ? 'CD' : ''}`.trim())
+    const found = { answers: [a(name, '192.0.2.66')] }
+    if (name === 'bogus.test') return p.flag_cd ? found : { rcode: 2 }
+    if (name === 'slow.test') return p.flag_cd || --slow < 0 ? found : { rcode: 2 }
+    if (name === 'unreached.test') return { rcode: 2, additionals: [extended(22)] }
+    return { rcode: 2 }
+  })
+  const failure = (name: string) => resolve(name, 'A', c).catch(e => e)
+  t.match(await failure('bogus.test'), { code: 'FNA_ERR_UNAVAILABLE', status: 'bogus', rcode: 2 }, 'and is not used')
+  t.match(await failure('down.test'), { code: 'FNA_ERR_UNAVAILABLE', status: undefined, rcode: 2 })
+  t.match(await failure('unreached.test'), { status: undefined, extended: [22] })
+  t.match(await resolve('slow.test', 'A', c), { records: { length: 1 } }, 'one that was only slow is no liar')
+  t.same(checked, [
+    ...['bogus.test', 'bogus.test CD', 'bogus.test'],
+    ...['down.test', 'down.test CD', 'unreached.test'],
+    ...['slow.test', 'slow.test CD', 'slow.test'],
+  ])
+  t.ok(dns.asked.length > 0)
+})
+
+t.test('AD off loopback: only where the operator trusts the network', async t => {
+  // Nobody but loopback can be asked here, so loopback is called by a name that is not its own.
+  const answers: Handler = ({ name }) => ({ flags: AD, answers: [a(name, '192.0.2.1')] })
+  const dns = await fakeDns(t, answers)
+  const server = { host: '::ffff:7f00:1', port: dns.port }
+  const status = async (opt: Partial<ResolverOptions>) =>
+    (await new Resolver({ servers: [server], trustAd: true, ...opt }).resolve('x.test', 'A', c)).status
+  t.equal(await status({}), 'insecure')
+  t.equal(await status({ trustNetworks: ['10.0.0.0/8', 'fd00::/8'] }), 'insecure')
+  t.equal(await status({ trustNetworks: ['::ffff:0:0/96'] }), 'secure')
+  t.equal(await status({ trustNetworks: ['::ffff:0:0/96'], trustAd: false }), 'insecure')
+  t.throws(() => new Resolver({ servers: [], trustNetworks: ['10/8'] }), { code: 'FNA_ERR_CONFIG' })
+})
+
 t.test('the next server is asked, but not for a better verdict', async t => {
   const good = await fakeDns(t, ({ name }) => ({ answers: [a(name, '192.0.2.1')] }))
   const bad = await fakeDns(t, ({ name }) =>
@@ -148,6 +186,13 @@ t.test('TCP where the answer was cut', async t => {
   )
   t.match(await resolve('big.test', 'TXT', c), { records: [{ strings: ['whole'] }] })
   t.same(dns.asked, ['TXT big.test', 'TXT big.test tcp'])
+})
+
+t.test('an absence without SOA is not remembered (RFC 2308 §5)', async t => {
+  const { resolve, dns } = await started(t, () => ({ rcode: 3 }))
+  t.match(await resolve('nx.test', 'A', c), { records: [], ttl: 0 })
+  await resolve('nx.test', 'A', c)
+  t.same(dns.asked, ['A nx.test', 'A nx.test'])
 })
 
 t.test('CNAME chains: followed, bounded, asked on where the server stops', async t => {
@@ -224,3 +269,42 @@ t.test('zones of their own servers', async t => {
   t.equal(await address('other.test'), '192.0.2.2')
   t.equal(await address('notunix.test'), '192.0.2.3')
 })
+
+t.test(
+  'own zones at their authority: unremembered, worth what the validating resolver says, delegations elsewhere',
+  async t => {
+    const AA = packet.AUTHORITATIVE_ANSWER
+    let made = false
+    let up = true
+    const own = await fakeDns(t, ({ name }) => {
+      if (!up) return { rcode: 2 }
+      if (name.endsWith('child.unix.test'))
+        return { authorities: [{ type: 'NS', name: 'child.unix.test', data: 'ns.test' }] }
+      if (name === 'new.unix.test' && !made) return { flags: AA, rcode: 3, authorities: [soa('unix.test')] }
+      return { flags: AA, answers: [a(name, '192.0.2.1')] }
+    })
+    const rest = await fakeDns(t, ({ name }) => {
+      if (name === 'bad.unix.test') return { rcode: 2, additionals: [extended(7)] }
+      if (name === 'new.unix.test') return { flags: AD, rcode: 3, authorities: [soa('unix.test', 3600, 3600)] }
+      return { flags: AD, answers: [a(name, name === 'old.unix.test' ? '192.0.2.9' : '192.0.2.1')] }
+    })
+    const resolver = new Resolver({ servers: [rest], trustAd: true, tries: 1, timeoutMs: 300 })
+    resolver.add({ ...own, zones: ['unix.test'], authority: true })
+    const look = (name: string) => resolver.resolve(name, 'A', c)
+    t.match(await look('new.unix.test'), { records: [], status: 'secure' })
+    made = true
+    t.match(
+      await look('new.unix.test'),
+      { records: { length: 1 }, status: 'insecure' },
+      'found at once (F12), not yet proved',
+    )
+    t.match(await look('x.unix.test'), { records: { length: 1 }, status: 'secure' }, 'both say the same')
+    t.match(await look('old.unix.test'), { records: [{ address: '192.0.2.1' }], status: 'insecure' })
+    t.match(await look('bad.unix.test').catch(e => e), { status: 'bogus' }, 'never downgraded')
+    t.match(await look('x.child.unix.test'), { records: { length: 1 }, status: 'secure' }, 'a delegation is no absence')
+    up = false
+    t.match(await look('x.unix.test'), { records: { length: 1 }, status: 'secure' }, 'nor is a server that is down')
+    t.match(await look('y.test'), { records: { length: 1 } })
+    t.notOk(own.asked.includes('A y.test'))
+  },
+)

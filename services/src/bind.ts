@@ -12,6 +12,8 @@ export interface BindZone {
   readonly records?: readonly string[]
   /** Signed by its server (ECDSA P-256); true if absent. */
   readonly signed?: boolean
+  /** Signed once, by dnssec-signzone, instead of by its server: with signatures that hold for a month, or that have ended. It takes no updates. */
+  readonly byHand?: 'valid' | 'expired'
   /** Types that the agent's key may write at any name but the apex and those of `_fnap`. */
   readonly agentTypes?: string
   /** Lines of `update-policy` before all others. */
@@ -141,6 +143,30 @@ export class Bind {
     if (ran.status !== 0) throw new Error(`nsupdate: ${ran.stderr}`)
   }
 
+  /**
+   * Signs a zone that is signed by hand; the server serves it after `reload`.
+   * @throws Error with what dnssec-signzone says
+   */
+  sign(zone: string, state: 'valid' | 'expired' = 'valid'): void {
+    const dates = state === 'valid' ? [] : ['-s', '20200101000000', '-e', '20200201000000']
+    const file = `${zone}.db`
+    run(
+      this.directory,
+      'dnssec-signzone',
+      '-P',
+      '-z',
+      '-K',
+      'keys',
+      '-S',
+      ...dates,
+      '-o',
+      zone,
+      '-f',
+      `${file}.signed`,
+      file,
+    )
+  }
+
   /** What dig says, asked of this server. */
   dig(...args: string[]): string {
     const at = [`@${this.host}`, '-p', String(this.port), '+tries=1', '+time=3']
@@ -175,6 +201,9 @@ export class Bind {
       ...(zone.records ?? []),
     ]
     await writeFile(join(this.directory, `${zone.name}.db`), `${lines.join('\n')}\n`)
+    if (!zone.byHand) return
+    run(this.directory, 'dnssec-keygen', '-q', '-K', 'keys', '-a', 'ECDSAP256SHA256', '-f', 'KSK', zone.name)
+    this.sign(zone.name, zone.byHand)
   }
 
   #config(): string {
@@ -182,6 +211,7 @@ export class Bind {
     const v6 = host.includes(':')
     const listen = `port ${port} { ${host}; }`
     const zones = this.#opt.zones.map(z => {
+      if (z.byHand) return `zone "${z.name}" { type primary; file "${z.name}.db.signed"; };`
       const agent = `agent.${z.name}.`
       const secure = z.signed === false ? '' : 'dnssec-policy plain; inline-signing no;'
       return `include "${this.keyFile(z.name, 'admin')}";
@@ -232,6 +262,11 @@ ${this.#secondary()}`
 
 function named(): string {
   return join(program('named') ?? '', 'named')
+}
+
+function run(cwd: string, program: string, ...args: string[]): void {
+  const ran = spawnSync(program, args, { cwd, encoding: 'utf8', env: { PATH } })
+  if (ran.status !== 0) throw new Error(`${program}: ${ran.error?.message ?? ran.stderr}`)
 }
 
 function keygen(name: string, algorithm = 'hmac-sha256'): string {

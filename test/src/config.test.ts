@@ -132,7 +132,7 @@ export default defineConfig({
       ':14 resolver.servers.0 is dns.example.org:53: it must be the IP address and port of a DNS server, such as 127.0.0.1:53 or [::1]:53',
       ':14 resolver.servers.1 is 127.0.0.1:99999: it must be the IP address and port of a DNS server, such as 127.0.0.1:53 or [::1]:53',
       ':14 resolver.servers.4 is 9.9.9.9: it must be the IP address and port of a DNS server, such as 127.0.0.1:53 or [::1]:53',
-      ':14 resolver.trustAd is true: it needs a validating resolver on loopback, such as 127.0.0.1:53, not dns.example.org:53',
+      ':14 resolver.trustAd is true: it needs a validating resolver on loopback, such as 127.0.0.1:53, or on one of resolver.trustNetworks, not dns.example.org:53',
       ':15 network.allow.0 is foo: it must be an address or a range, such as 192.168.1.0/24',
       ':15 network.allow.1 is 10.0.0.0/40: it must be an address or a range, such as 192.168.1.0/24',
       ':16 plugins has no auth plugin, so nobody could log in: add one, such as authSasl()',

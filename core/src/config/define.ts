@@ -78,8 +78,10 @@ export interface Config {
   readonly resolver?: {
     /** `host:port`; default 127.0.0.1:53. */
     readonly servers: readonly string[]
-    /** Believe the AD bit of these (loopback) resolvers. */
+    /** Believe the AD bit of these resolvers, which are on loopback or on one of `trustNetworks`. */
     readonly trustAd?: boolean
+    /** CIDR ranges of networks on which every machine, and whoever can listen there, is trusted. */
+    readonly trustNetworks?: readonly string[]
   }
   readonly trust?: {
     /** Levels that suffice for every domain; default dnssec and pkix. */

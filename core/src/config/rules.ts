@@ -1,5 +1,5 @@
 import { isIP } from 'node:net'
-import { AddressGuard } from '@fnaa/client'
+import { isLoopback, Networks } from '@fnaa/client'
 import type { AnyPlugin } from '../contract/plugin.js'
 import { type Config, PERIOD_FLOORS } from './define.js'
 
@@ -55,26 +55,31 @@ function resolvers(config: Config): Problem[] {
 
 /** Whom a resolver has told that an answer is signed, is heard by everybody on the way (RFC 4035 §4.9.3). */
 function trusted(config: Config): Problem[] {
-  if (config.resolver?.trustAd !== true) return []
-  const far = list(config.resolver.servers).find(s => typeof s === 'string' && !/^(127\.|\[::1\]:)/.test(s))
+  if (config.resolver?.trustAd !== true || rangesOf(config, 'resolver', 'trustNetworks').length > 0) return []
+  const networks = new Networks(list(config.resolver.trustNetworks).map(String), 'a trusted network')
+  const far = list(config.resolver.servers).find(s => {
+    const host = typeof s === 'string' ? s.slice(0, s.lastIndexOf(':')).replace(/^\[|\]$/g, '') : '127.0.0.1'
+    return !isLoopback(host) && !networks.has(host)
+  })
+  const rule = 'it needs a validating resolver on loopback, such as 127.0.0.1:53, or on one of resolver.trustNetworks'
   return far === undefined
     ? []
-    : [
-        {
-          path: ['resolver', 'trustAd'],
-          message: `resolver.trustAd is true: it needs a validating resolver on loopback, such as 127.0.0.1:53, not ${far}`,
-        },
-      ]
+    : [{ path: ['resolver', 'trustAd'], message: `resolver.trustAd is true: ${rule}, not ${far}` }]
 }
 
 function ranges(config: Config): Problem[] {
-  return list(config.network?.allow).flatMap((text, i) => {
+  return [...rangesOf(config, 'network', 'allow'), ...rangesOf(config, 'resolver', 'trustNetworks')]
+}
+
+function rangesOf(config: Config, section: 'network' | 'resolver', option: string): Problem[] {
+  const given = (config[section] as Record<string, unknown> | undefined)?.[option]
+  return list(given).flatMap((text, i) => {
     try {
-      new AddressGuard({ allow: [String(text)] })
+      new Networks([String(text)], '')
       return []
     } catch {
       const rule = 'it must be an address or a range, such as 192.168.1.0/24'
-      return [{ path: ['network', 'allow', String(i)], message: `network.allow.${i} is ${text}: ${rule}` }]
+      return [{ path: [section, option, String(i)], message: `${section}.${option}.${i} is ${text}: ${rule}` }]
     }
   })
 }

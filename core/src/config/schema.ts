@@ -60,7 +60,9 @@ export const CONFIG_SCHEMA = object(
       },
     },
     administrators: strings,
-    resolver: object({ servers: { ...strings, minItems: 1 }, trustAd: { type: 'boolean' } }, ['servers']),
+    resolver: object({ servers: { ...strings, minItems: 1 }, trustAd: { type: 'boolean' }, trustNetworks: strings }, [
+      'servers',
+    ]),
     trust: object({
       levels: { type: 'array', items: { enum: ['dnssec', 'pkix'] } },
       dns: { type: 'array', items: domain },

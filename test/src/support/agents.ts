@@ -187,6 +187,14 @@ export async function single(t: Teardown, options: StartOptions = {}): Promise<T
   return a
 }
 
+/** Does what `fnaad <words>` does in a running agent. */
+export async function admin(agent: TestAgent, ...words: string[]): Promise<readonly string[]> {
+  const name = words.slice(0, 2).join(' ')
+  const auth = agent.kernel.loaded.filter(l => l.plugin.manifest.kind === 'auth').map(l => l.service as AuthService)
+  const command = auth.flatMap(s => s.admin).find(c => c.name === name)!
+  return command.run(words.slice(2), {}, { signal: AbortSignal.timeout(10_000) })
+}
+
 /** Waits until `look` gives something, looking again whenever a resource of the agent changes. */
 export async function eventually<T>(
   agent: TestAgent,

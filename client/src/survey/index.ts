@@ -1,0 +1,11 @@
+/** How an agent is found and reached, layer by layer, as a stranger sees it; for those who print it. */
+export { surveyAgent } from './agent.js'
+export { day } from './bogus.js'
+export { dsOf, entries, vouched } from './delegation.js'
+export { noAnswer, whyNot } from './failures.js'
+export * from './finding.js'
+export { ed25519Key, type Level, surveyKey } from './key.js'
+export { surveyNames, type Tell } from './names.js'
+export type { Found, FoundPlace, Plan } from './plan.js'
+export { type Asked, Questions, type Security, serverText } from './questions.js'
+export { parentOf, recordsOf, signingOf, zoneAround } from './zones.js'
