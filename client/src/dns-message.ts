@@ -1,6 +1,7 @@
 import { checkRecord, type DnsRecord } from '@fnaa/protocol'
 import packet from 'dns-packet'
 import { DnsReader, type RawMessage, type RawRecord } from './dns-reader.js'
+import { DNSKEY, RRSIG, readKey, type ZoneKey } from './dnskey.js'
 import { ClientError } from './errors.js'
 
 /** What can be asked: the types of records that the project knows; SOA shows where a zone begins, DNSKEY what signs it. */
@@ -20,14 +21,10 @@ export interface SoaRecord {
   /** Seconds that a negative answer lives (RFC 2308 §4). */
   readonly minimum: number
 }
-export interface DnskeyRecord {
+export interface DnskeyRecord extends ZoneKey {
   readonly name: string
   readonly ttl: number
   readonly type: 'DNSKEY'
-  readonly flags: number
-  readonly algorithm: number
-  /** The whole data of the record, base64: a DS is its digest. */
-  readonly data: string
 }
 export type AnyRecord = DnsRecord | SoaRecord | DnskeyRecord
 /** When a signature holds, in seconds since 1970 (RFC 4034 §3.1.5). */
@@ -72,11 +69,10 @@ const TYPES: Readonly<Record<QuestionType, number>> = {
   AAAA: 28,
   SRV: 33,
   DS: 43,
-  DNSKEY: 48,
+  DNSKEY,
 }
 const CNAME = 5
 const OPT = 41
-const RRSIG = 46
 const IN = 1
 const EDNS_SIZE = 1232
 const MAX_TTL = 604_800
@@ -86,10 +82,7 @@ const EXTENDED_ERROR = 15
  * A question with RD and AD set, EDNS with a payload that passes every path, and DO (RFC 6891, 6840 §5.7).
  * @throws FNA_ERR_INVALID for a name with anything but labels of a-z 0-9 `_` and hyphens: the encoder checks nothing. The root is ''
  */
-export function encodeQuestion(
-  id: number,
-  q: { readonly name: string; readonly type: QuestionType | 'DNSKEY' },
-): Buffer {
+export function encodeQuestion(id: number, q: Question): Buffer {
   if (!isAskable(q.name)) throw new ClientError('FNA_ERR_INVALID', 'a name in DNS is labels of a-z 0-9 _ and hyphens')
   const flags = packet.DNSSEC_OK
   const opt = { extendedRcode: 0, ednsVersion: 0, flags, flag_do: true, options: [] }
@@ -173,10 +166,8 @@ class ResponseReader {
       switch (type) {
         case 'SOA':
           return { ...base, type, minimum: this.#minimum(raw) }
-        case 'DNSKEY': {
-          const d = this.#data(raw)
-          return { ...base, type, flags: d.readUInt16BE(0), algorithm: d.readUInt8(3), data: d.toString('base64') }
-        }
+        case 'DNSKEY':
+          return { ...base, type, ...readKey(this.#data(raw)) }
         case 'A':
           return checkRecord({ ...base, type, address: [...this.#data(raw, 4)].join('.') })
         case 'AAAA':

@@ -13,7 +13,7 @@ export interface ZoneKey {
 export type DsData = Pick<Extract<DnsRecord, { type: 'DS' }>, 'keyTag' | 'algorithm' | 'digestType' | 'digest'>
 
 export const DNSKEY = 48
-const RRSIG = 46
+export const RRSIG = 46
 const IN = 1
 const SHA256 = 2
 const FLAG = { zone: 0x0100, revoked: 0x0080, entry: 0x0001 } as const
@@ -40,8 +40,14 @@ export function signingKeys(bytes: Buffer, zone: string, now: number): { signed:
       key.data[2] === 3 &&
       signatures.some(s => s.covers === DNSKEY && s.signer === zone && holds(s, key, all, zone, now)),
   )
-  const entries = good.filter(key => (key.flags & FLAG.entry) !== 0)
-  return { signed: all.length > 0, keys: entries.length > 0 ? entries : good }
+  return { signed: all.length > 0, keys: entries(good) }
+}
+
+/** Of a zone's keys those that its parent has to vouch for: entry points where there are any. */
+export function entries<K extends ZoneKey>(keys: readonly K[]): K[] {
+  const alive = keys.filter(key => (key.flags & FLAG.revoked) === 0)
+  const entry = alive.filter(key => (key.flags & FLAG.entry) !== 0)
+  return entry.length > 0 ? entry : alive
 }
 
 /** What a parent publishes for a key: its digest by SHA-256 (RFC 4034 §5.1.4, RFC 4509). */
@@ -50,7 +56,8 @@ export function dsOf(zone: string, key: ZoneKey): DsData {
   return { keyTag: key.tag, algorithm: key.algorithm, digestType: SHA256, digest }
 }
 
-function readKey(data: Buffer): ZoneKey {
+/** @throws RangeError where the data is cut off */
+export function readKey(data: Buffer): ZoneKey {
   if (data.length < 5) throw new RangeError('a key is cut off')
   return { flags: data.readUInt16BE(0), algorithm: data.readUInt8(3), tag: tagOf(data), data }
 }

@@ -1,6 +1,6 @@
 import { zoneLine } from '@fnaa/protocol'
 import type { Signature } from '../dns-message.js'
-import { dsOf, entries, vouched } from './delegation.js'
+import { dsLines, vouched } from './delegation.js'
 import { broken, command, type Finding, record } from './finding.js'
 import type { Plan } from './plan.js'
 import type { Asked } from './questions.js'
@@ -42,7 +42,7 @@ function delegation(zone: string, { keys, ds }: Signing): Finding | null {
     'dns',
     'ds',
     `the DS of ${zone} in its parent names none of the zone's keys`,
-    ...entries(keys).map(key => record(zoneLine(dsOf(key)), at)),
+    ...dsLines(keys).map(line => record(line, at)),
     ...ds.map(d => record(`; remove: ${zoneLine(d)}`, at)),
   )
 }

@@ -1,7 +1,7 @@
 /** How an agent is found and reached, layer by layer, as a stranger sees it; for those who print it. */
 export { surveyAgent } from './agent.js'
 export { day } from './bogus.js'
-export { dsOf, entries, vouched } from './delegation.js'
+export { dsLines, vouched } from './delegation.js'
 export { noAnswer, whyNot } from './failures.js'
 export * from './finding.js'
 export { ed25519Key, type Level, surveyKey } from './key.js'

@@ -1,5 +1,4 @@
-import { zoneLine } from '@fnaa/protocol'
-import { dsOf, entries } from './delegation.js'
+import { dsLines } from './delegation.js'
 import { command, type Finding, fine, option, record, warning } from './finding.js'
 import type { Found, Plan } from './plan.js'
 import { serverText } from './questions.js'
@@ -35,7 +34,7 @@ export async function security(plan: Plan, { domain, status }: Pick<Found, 'doma
       'dns',
       'ds',
       `${domain} is signed, and its parent does not say so: nobody can prove what it says`,
-      ...entries(signing.keys).map(key => record(zoneLine(dsOf(key)), `the parent zone ${parentOf(domain)}`)),
+      ...dsLines(signing.keys).map(line => record(line, `the parent zone ${parentOf(domain)}`)),
     )
   if (signing.ds.length === 0)
     return warning(

@@ -1,6 +1,6 @@
-import type { DnsRecord } from '@fnaa/protocol'
 import type { AnyRecord, DnskeyRecord, Response } from '../dns-message.js'
 import type { Call } from '../types.js'
+import type { Ds } from './delegation.js'
 import type { Questions } from './questions.js'
 
 export const parentOf = (name: string): string => (name.includes('.') ? name.slice(name.indexOf('.') + 1) : '')
@@ -34,7 +34,7 @@ export async function zoneAround(q: Questions, name: string, c: Call): Promise<s
 /** What a zone and its parent say about who signs it. */
 export interface Signing {
   readonly keys: readonly DnskeyRecord[]
-  readonly ds: readonly Extract<DnsRecord, { readonly type: 'DS' }>[]
+  readonly ds: readonly Ds[]
   /** The parent's word on DS, its absence too, has been validated. */
   readonly dsSecure: boolean
 }
