@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto'
 import { checkRecord, type DnsRecord, type OwnerSet } from './dns.js'
 import { formatFnapRecord } from './dns-text.js'
 import { fnapError } from './errors.js'
@@ -60,8 +61,13 @@ export function flowRecords(f: FlowDns): OwnerSet[] {
   return sets
 }
 
-/** The owners of flowRecords: applying an empty set to each of them unregisters the flow. */
-export const flowOwners = (flow: string): string[] => [flow, `_flow._tcp.${flow}`, `_queue._flow._tcp.${flow}`]
+/** The owners of flowRecords and of instanceRecords: applying an empty set to each of them unregisters the flow. */
+export const flowOwners = (flow: string, namespace?: string): string[] => [
+  flow,
+  `_flow._tcp.${flow}`,
+  `_queue._flow._tcp.${flow}`,
+  ...(namespace === undefined ? [] : [instanceOwner(flow, namespace)]),
+]
 
 /** A TXT word: `key=value`, or a bare key. Blanks in a value are percent-encoded; 255 bytes hold one string. */
 function txtWords(words: Readonly<Record<string, string | true>>): string[] {
@@ -92,13 +98,46 @@ export function parseWords(strings: readonly string[]): Map<string, string | tru
   return words
 }
 
-/** The public flows of a namespace, for who browses (RFC 6763 §4.1): PTR at `_flow._tcp.<namespace>`. One set. */
-export function listingRecords(namespace: string, publicFlows: readonly string[], ttl = TTL): OwnerSet {
-  const owner = `_flow._tcp.${namespace}`
-  return set(
-    owner,
-    publicFlows.map(flow => ({ name: owner, ttl, type: 'PTR', target: flow })),
-  )
+/** What follows the instance's label: the service type, for flows of any broker. */
+const SERVICE = '_flow._tcp'
+const LABEL = 63
+
+/**
+ * A flow as a service instance of its namespace (RFC 6763 §4.1): one label, whatever dots the flow's own name has. A dot is two
+ * hyphens there, and two or more hyphens are one more, so that no two names become one; what is too long ends in a digest.
+ */
+export function instanceOwner(flow: string, namespace: string): string {
+  const own = flow.slice(0, -namespace.length - 1)
+  const label = own.replace(/-{2,}/g, '-$&').replace(/\./g, '--')
+  const fits = label.length <= LABEL ? label : `${label.slice(0, LABEL - 17).replace(/-+$/, '')}-${digest(own)}`
+  return `${fits}.${SERVICE}.${namespace}`
+}
+
+const digest = (text: string): string => createHash('sha256').update(text).digest('hex').slice(0, 16)
+
+/** Where the instance's agent is, and which flow it is (RFC 6763 §5, §6). One set. */
+export function instanceRecords(f: Pick<FlowDns, 'flow' | 'agent' | 'ttl'> & { readonly namespace: string }): OwnerSet {
+  const ttl = f.ttl ?? TTL
+  const owner = instanceOwner(f.flow, f.namespace)
+  const strings = [`flow=${f.flow}`, ...(f.agent.tls ? ['tls'] : [])]
+  return set(owner, [srv(owner, f.agent, ttl), { name: owner, ttl, type: 'TXT', strings }])
+}
+
+/**
+ * The public flows of a namespace, for who browses (RFC 6763 §4.1, §9): PTR at `_flow._tcp.<namespace>` to each instance, and, where
+ * there are any, at `_services._dns-sd._udp.<namespace>` to the service. Two sets.
+ */
+export function listingRecords(namespace: string, publicFlows: readonly string[], ttl = TTL): OwnerSet[] {
+  const owner = `${SERVICE}.${namespace}`
+  const services = `_services._dns-sd._udp.${namespace}`
+  const ptr = (name: string, target: string): DnsRecord => ({ name, ttl, type: 'PTR', target })
+  return [
+    set(
+      owner,
+      publicFlows.map(flow => ptr(owner, instanceOwner(flow, namespace))),
+    ),
+    set(services, publicFlows.length > 0 ? [ptr(services, owner)] : []),
+  ]
 }
 
 export interface AgentDns {

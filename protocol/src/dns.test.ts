@@ -6,6 +6,8 @@ import {
   type DnsRecord,
   flowOwners,
   flowRecords,
+  instanceOwner,
+  instanceRecords,
   isIPv4,
   isIPv6,
   isOwner,
@@ -54,10 +56,46 @@ t.test('the layout of annex B', async t => {
   const starttls = flowRecords({ flow: F, agent: { host: 'fnaa.syndeno.com', port: 1 }, ttl: 60 })
   t.equal(starttls.length, 2)
   t.match(starttls[1]!.records[1], { type: 'TXT', strings: [''], ttl: 60 })
-  t.same(listingRecords('people.syndeno.com', [F]), {
-    owner: '_flow._tcp.people.syndeno.com',
-    records: [{ name: '_flow._tcp.people.syndeno.com', ttl: 300, type: 'PTR', target: F }],
+})
+
+t.test('public flows for who browses (RFC 6763)', async t => {
+  const ns = 'people.syndeno.com'
+  const owner = `_flow._tcp.${ns}`
+  const services = `_services._dns-sd._udp.${ns}`
+  const instance = `notifications--calendar.${owner}`
+  t.equal(instanceOwner(F, ns), instance)
+  t.same(listingRecords(ns, [F]), [
+    { owner, records: [{ name: owner, ttl: 300, type: 'PTR', target: instance }] },
+    { owner: services, records: [{ name: services, ttl: 300, type: 'PTR', target: owner }] },
+  ])
+  t.same(listingRecords(ns, []), [
+    { owner, records: [] },
+    { owner: services, records: [] },
+  ])
+  t.same(instanceRecords({ flow: F, namespace: ns, agent: { host: 'fnaa.syndeno.com', port: 65432, tls: true } }), {
+    owner: instance,
+    records: [
+      { name: instance, ttl: 300, type: 'SRV', priority: 30, weight: 30, port: 65432, target: 'fnaa.syndeno.com' },
+      { name: instance, ttl: 300, type: 'TXT', strings: [`flow=${F}`, 'tls'] },
+    ],
   })
+  t.same(flowOwners(F, ns).at(-1), instance)
+  const own = [
+    'a.b',
+    'a-b',
+    'a--b',
+    'a---b',
+    'a.b-c',
+    'a-b.c',
+    'a--b.c',
+    'a.b--c',
+    'x'.repeat(63),
+    `${'x'.repeat(63)}.a`,
+  ]
+  const long = ['y', 'z'].map(last => Array(4).fill('x'.repeat(30)).concat(last).join('.'))
+  const labels = [...own, ...long].map(name => instanceOwner(`${name}.${ns}`, ns).split('.')[0]!)
+  t.equal(new Set(labels).size, labels.length, 'no two names become one')
+  for (const label of labels) t.ok(isOwner(label), label)
 })
 
 t.test('TXT words', async t => {

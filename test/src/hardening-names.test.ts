@@ -50,7 +50,7 @@ t.test('H13 only flows that are not private are registered; going private remove
   t.equal((await all(a, 'public.flows.unix.test')).length, 6)
   t.equal((await all(a, 'listed.flows.unix.test')).length, 6)
   t.strictSame(await all(a, 'private.flows.unix.test'), [])
-  t.strictSame(await listing(), ['PTR public.flows.unix.test'], 'enumerated: public ones only')
+  t.strictSame(await listing(), ['PTR public._flow._tcp.flows.unix.test'], 'enumerated: public ones only')
 
   await user.ok('UPDATE FLOW public.flows.unix.test VISIBILITY listed')
   t.strictSame(await listing(), [])
@@ -61,9 +61,12 @@ t.test('H13 only flows that are not private are registered; going private remove
   t.strictSame(await all(a, 'listed.flows.unix.test'), [])
   await user.ok('UPDATE FLOW private.flows.unix.test VISIBILITY public')
   t.equal((await all(a, 'private.flows.unix.test')).length, 6)
-  t.strictSame(await listing(), ['PTR private.flows.unix.test'])
+  t.strictSame(await listing(), ['PTR private._flow._tcp.flows.unix.test'])
+  const instance = 'private._flow._tcp.flows.unix.test'
+  t.match(await owner(a, instance), [/^SRV /, 'TXT flow=private.flows.unix.test'])
   await user.ok('DELETE FLOW private.flows.unix.test')
   t.strictSame(await all(a, 'private.flows.unix.test'), [], 'deleting too')
+  t.strictSame(await owner(a, instance), [])
   t.strictSame(await listing(), [])
 })
 
@@ -85,7 +88,11 @@ t.test('endpoints are in DNS with publishEndpoints only, and go with the subscri
     const records = await all(a, endpoint!)
     t.equal(records.length, publishEndpoints ? 6 : 0, `publishEndpoints: ${publishEndpoints}`)
     if (publishEndpoints) t.ok(records.includes(`TXT broker-type=fnap topic=${endpoint}`))
-    t.strictSame(await owner(a, '_flow._tcp.flows.unix.test'), [`PTR ${FLOW}`], 'never enumerated')
+    t.strictSame(
+      await owner(a, '_flow._tcp.flows.unix.test'),
+      [`PTR ${FLOW.replace('.', '._flow._tcp.')}`],
+      'never enumerated',
+    )
     await user.ok(`REMOVE SUBSCRIBER ${FLOW} ${endpoint!.slice(0, 26)}`)
     t.strictSame(await all(a, endpoint!), [], 'cut')
   }

@@ -79,7 +79,8 @@ export interface FlowStatus extends Conditions {
   /** The controller saw that there was no such queue before it made one: what is there now is ours. */
   readonly absentSeen?: boolean
   readonly epoch?: string
-  readonly dns?: string
+  /** What of it stands in DNS; `registering`: perhaps something. */
+  readonly dns?: 'none' | 'private' | 'registering' | 'registered'
 }
 export interface SubscriptionSpec {
   readonly direction: 'in' | 'out'

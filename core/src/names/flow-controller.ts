@@ -28,7 +28,7 @@ export async function reconcileFlow(k: Kernel, name: string, signal: AbortSignal
   })
   if (typeof made === 'string') return report(k, f, 'False', made, {}, c)
   const now = k.resources.get('Flow', name) ?? f
-  let dns: string
+  let dns: FlowStatus['dns']
   try {
     dns = await names(k, { ...f, status: { ...now.status, queue } }, broker, c)
   } catch (e) {
@@ -79,17 +79,29 @@ async function ensureQueue(k: Kernel, f: F, broker: Broker, queue: string, c: Ca
 }
 
 /** @returns what stands in DNS now */
-async function names(k: Kernel, f: F, broker: Broker, c: Call): Promise<string> {
+async function names(k: Kernel, f: F, broker: Broker, c: Call): Promise<NonNullable<FlowStatus['dns']>> {
   if (isAlias(f.name) || f.spec.namespace === '') return 'none'
   if (!k.registrar.serviceFor(f.name)) return 'none'
   if (f.spec.visibility === 'private') {
-    if (f.status.dns === 'registered') await k.registrar.forget(f.name, c)
+    await forget(k, f, c)
     await listing(k, f.spec.namespace, c)
     return 'private'
   }
+  // Written down first: who deletes it, or makes it private, before the next line of its status takes the names away all the same.
+  if (f.status.dns !== 'registered')
+    await k.resources.update('Flow', f.name, n => ({ status: { ...n.status, dns: 'registering' } }), c, f.uid)
+  step('flow.create.naming')
   await k.registrar.flow(f, broker, c)
   await listing(k, f.spec.namespace, c, f)
   return 'registered'
+}
+
+/** What somebody else has made there is none of our names, and then none of them was made. */
+async function forget(k: Kernel, f: F, c: Call): Promise<void> {
+  if (f.status.dns !== 'registered' && f.status.dns !== 'registering') return
+  await k.registrar.forget(f.name, c, f.spec.namespace).catch(e => {
+    if (f.status.dns === 'registered' || !isFna(e, 'FNA_ERR_EXISTS')) throw e
+  })
 }
 
 /** Why a flow has no names: for the condition, and for who waits. */
@@ -112,7 +124,7 @@ async function remove(k: Kernel, f: F, broker: Broker, c: Call): Promise<number 
   await k.queue.park(`Flow/${f.name}`, Promise.all(cuts))
   await k.queue.park(`Flow/${f.name}`, k.provider.enforce(f.name, 'the flow was deleted', c))
   step('flow.delete.subscribers-cut')
-  if (f.status.dns === 'registered') await k.registrar.forget(f.name, c)
+  await forget(k, f, c)
   if (f.spec.namespace !== '' && f.spec.visibility === 'public') await listing(k, f.spec.namespace, c)
   step('flow.delete.unnamed')
   const queue = f.status.queue

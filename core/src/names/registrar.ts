@@ -3,6 +3,7 @@ import {
   type DnsRecord,
   flowOwners,
   flowRecords,
+  instanceRecords,
   isReservedOwner,
   isWithin,
   listingRecords,
@@ -137,7 +138,11 @@ export class Registrar {
   async flow(flow: Resource<'Flow'>, broker: Broker, c: Call): Promise<void> {
     const { host, port, tls } = this.agent
     const { type, servers, words } = publicEndpoint(flow, broker, this.agent)
-    await this.#apply(flowRecords({ flow: flow.name, agent: { host, port, tls }, queue: { type, servers, words } }), c)
+    const agent = { host, port, tls }
+    const sets = flowRecords({ flow: flow.name, agent, queue: { type, servers, words } })
+    const { namespace, visibility } = flow.spec
+    const instance = instanceRecords({ flow: flow.name, namespace, agent })
+    await this.#apply([...sets, visibility === 'public' ? instance : { ...instance, records: [] }], c)
   }
 
   async endpoint(name: string, topic: string, type: string, servers: readonly string[], c: Call): Promise<void> {
@@ -147,17 +152,18 @@ export class Registrar {
   }
 
   /** Removes a flow's or an endpoint's names; no zone of ours: nothing to do. */
-  async forget(name: string, c: Call): Promise<void> {
+  async forget(name: string, c: Call, namespace?: string): Promise<void> {
     if (!this.serviceFor(name)) return
     await this.#apply(
-      flowOwners(name).map(owner => ({ owner, records: [] })),
+      flowOwners(name, namespace).map(owner => ({ owner, records: [] })),
       c,
     )
   }
 
   async forgetNamespace(name: string, c: Call): Promise<void> {
     if (!this.serviceFor(name)) return
-    const owners = [`_fnap._tcp.${name}`, `_fnap.${name}`, `_flow._tcp.${name}`].filter(o => !this.#isOperators(o))
+    const listing = listingRecords(name, []).map(s => s.owner)
+    const owners = [`_fnap._tcp.${name}`, `_fnap.${name}`, ...listing].filter(o => !this.#isOperators(o))
     await this.#apply(
       owners.map(owner => ({ owner, records: [] })),
       c,
@@ -166,7 +172,7 @@ export class Registrar {
 
   /** RFC 6763: who browses a namespace sees its public flows. */
   async listing(namespace: string, flows: readonly string[], c: Call): Promise<void> {
-    if (this.serviceFor(namespace)) await this.#apply([listingRecords(namespace, flows)], c)
+    if (this.serviceFor(namespace)) await this.#apply(listingRecords(namespace, flows), c)
   }
 
   async #apply(sets: readonly OwnerSet[], c: Call): Promise<void> {

@@ -17,6 +17,7 @@ export const STEPS = [
   'flow.create.stored',
   'flow.create.absent-seen',
   'flow.create.queue-made',
+  'flow.create.naming',
   'flow.create.named',
   'flow.create.ready',
   'flow.delete.marked',
