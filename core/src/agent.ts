@@ -31,6 +31,8 @@ export interface AgentOptions {
 const DRAIN_MS = 10_000
 /** What stands in DNS of our keys changes with time: a rotated one begins, an old one ends. */
 const KEYS_MS = 600_000
+/** Names of a former place are looked for this often, and at the start. */
+const RETIRE_MS = 60_000
 /** Cursors that nobody uses are looked for this often, and at the start. */
 const EXPIRE_MS = 6 * 3_600_000
 
@@ -164,6 +166,10 @@ export class Agent {
       void k.access.expire(call).catch(err => k.log.warn({ err }, 'a rotated access is not taken away yet'))
     }
     void every(k, 30_000, this.#closing.signal, rotated)
+    const retire = () =>
+      void k.announcement.retire(call).catch(err => k.log.warn({ err }, 'an old name of this agent stays'))
+    retire()
+    void every(k, RETIRE_MS, this.#closing.signal, retire)
   }
 
   /** Puts what proves our domains into DNS, as it stands now. */

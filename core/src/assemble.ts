@@ -13,6 +13,7 @@ import { Audit } from './grants/audit.js'
 import { Authorizer } from './grants/authorizer.js'
 import { hashQueue } from './host/hash-queue.js'
 import type { Kernel } from './kernel.js'
+import { Announcement } from './names/announcement.js'
 import { Registrar } from './names/registrar.js'
 import { operatorsDial } from './operators-dial.js'
 import { Processors } from './processors/processors.js'
@@ -55,6 +56,7 @@ export async function assemble(
   k.access = new BrokerAccess(k.brokers, k.secrets, k.clock, k.epoch)
   k.listener = new Listener(k, k.certificates)
   k.registrar = new Registrar(k.loaded, { host: k.config.host, port: 0, tls: false, addresses: [] }, k.log)
+  k.announcement = new Announcement(k)
   k.provider = new Provider(k)
   k.quotas = new Quotas(k)
   k.peers = new Peers(k)

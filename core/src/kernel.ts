@@ -14,6 +14,7 @@ import type { Subscriptions } from './federation/subscriptions.js'
 import type { Audit } from './grants/audit.js'
 import type { Authorizer } from './grants/authorizer.js'
 import type { Loaded } from './host/boot.js'
+import type { Announcement } from './names/announcement.js'
 import type { Registrar } from './names/registrar.js'
 import type { Processors } from './processors/processors.js'
 import type { WorkQueue } from './resources/queue.js'
@@ -46,6 +47,7 @@ export interface Kernel {
   readonly issued: Issued
   readonly access: BrokerAccess
   readonly registrar: Registrar
+  readonly announcement: Announcement
   readonly provider: Provider
   readonly quotas: Quotas
   readonly peers: Peers

@@ -81,6 +81,8 @@ export interface FlowStatus extends Conditions {
   readonly epoch?: string
   /** What of it stands in DNS; `registering`: perhaps something. */
   readonly dns?: 'none' | 'private' | 'registering' | 'registered'
+  /** The agent's address in the names that are registered. */
+  readonly place?: string
 }
 export interface SubscriptionSpec {
   readonly direction: 'in' | 'out'

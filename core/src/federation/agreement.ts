@@ -57,7 +57,8 @@ export async function replyOf(kernel: Kernel, s: Known, c: Call): Promise<Agreem
   if (credential === undefined || !s.status.endpoint || flow?.status.epoch === undefined) {
     throw fnapError('UNAVAILABLE', 'the endpoint is not ready, try again')
   }
-  const e = s.status.endpoint
+  // The agent may be elsewhere since the endpoint was made.
+  const e = mode === 'fnap' ? fnapEndpoint(kernel, `${s.spec.id}.${s.spec.flow}`, false) : s.status.endpoint
   return {
     endpoint: `${s.spec.id}.${s.spec.flow}`,
     type: e.type,

@@ -19,17 +19,21 @@ export async function ask(k: Kernel, s: Mine, c: Call): Promise<void> {
   const own = namespaceOf(k.resources, s.spec.source)
   if (own) return askOurselves(k, s, own.spec.zone, c)
   if (s.status.peer !== undefined) refuseBlocked(k, s.status.peer)
-  const place = await k.queue.park(keyOf(s), k.peers.find(s.spec.source, c))
-  refuseBlocked(k, place.domain)
-  if (k.config.domains.includes(place.domain)) throw fnapError('NOTFOUND', UNSEEN)
-  if (s.status.peer !== undefined && s.status.peer !== place.domain)
-    throw fnapError('CONFLICT', 'another domain speaks for the flow now; UNSUBSCRIBE and SUBSCRIBE to accept it')
   const line =
     s.spec.desired === 'stop'
       ? formatCommand('STOP SUBSCRIPTION', { id: s.name }, { gen: s.spec.wish })
       : subscribeLine(k, s)
-  const reply = await k.queue.park(keyOf(s), k.peers.request(place, line, c))
-  await onReply(k, s, place, reply, await k.peers.levelOf(place.domain), c)
+  for (const call of [c, { ...c, fresh: true }]) {
+    const place = await k.queue.park(keyOf(s), k.peers.find(s.spec.source, call))
+    refuseBlocked(k, place.domain)
+    if (k.config.domains.includes(place.domain)) throw fnapError('NOTFOUND', UNSEEN)
+    if (s.status.peer !== undefined && s.status.peer !== place.domain)
+      throw fnapError('CONFLICT', 'another domain speaks for the flow now; UNSUBSCRIBE and SUBSCRIBE to accept it')
+    const reply = await k.queue.park(keyOf(s), k.peers.request(place, line, c))
+    // Somebody else speaks for the name by now: looked for once more.
+    if (reply.symbol === 'MOVED' && !call.fresh) continue
+    return onReply(k, s, place, reply, await k.peers.levelOf(place.domain), c)
+  }
 }
 
 function refuseBlocked(k: Kernel, domain: string): void {
@@ -100,6 +104,7 @@ async function onReply(
     return told(k, s, { phase: 'pending', peer: place.domain, ...(level ? { level } : {}) }, c)
   if (reply.kind === 'ok') return told(k, s, { phase: 'stopped' }, c)
   if (reply.kind === 'data') return agreed(k, s, place.domain, level, parseAgreement(reply.lines, s), c)
+  if (reply.symbol === 'MOVED') throw fnapError('REMOTE', 'the agent of that flow says that it has moved')
   throw fnapError(
     (errorKind(reply.symbol ?? '') ? reply.symbol : 'REMOTE') as ErrorSymbol,
     reply.text.includes('220') ? undefined : reply.text,

@@ -1,30 +1,30 @@
-import { FnapConnection, findAgent, findNamespace, type Reply, type ResolveAny, signalAfter } from '@fnaa/client'
+import { findNamespace, type Reply, type ResolveAny, signalAfter } from '@fnaa/client'
 import { fnapError, formatCommand, formatPair, isWithin, jsonLine, parseItem } from '@fnaa/protocol'
 import type { Words } from '../commands/command.js'
-import type { AuthMechanism, Identity } from '../contract/auth.js'
+import type { Identity } from '../contract/auth.js'
 import type { Call } from '../contract/common.js'
-import { FnaError, isFna } from '../contract/errors.js'
+import { isFna } from '../contract/errors.js'
 import type { Kernel } from '../kernel.js'
 import { domainOf, UNSEEN } from '../names/names.js'
 import { iso } from '../resources/clock.js'
 import type { Result } from '../server/session.js'
 import { AntiEntropy } from './anti-entropy.js'
+import { type At, DOMAINKEY, logIn, logInAt, type Pooled, remote } from './login.js'
 
-export const DOMAINKEY = 'DOMAINKEY-ED25519'
 const MOST_STRANGERS = 10_000
 /** What a stranger's error may be to our user: another symbol could close the session, or send it elsewhere. */
 const RELAYED = ['NOTFOUND', 'DENIED', 'NOTSUPPORTED'] as const
 const RELAY_CACHE_MS = 10_000
 const RELAYS_A_MINUTE = 60
+/** `421 MOVED` in a row (hardening H18). */
+const MOST_MOVES = 3
 
 /** What names say about who speaks for a flow. */
 export interface Place {
   readonly namespace: string
   readonly domain: string
-}
-interface Pooled {
-  readonly connection: FnapConnection
-  readonly identity: Identity
+  /** What was looked for, and found there. */
+  readonly name: string
 }
 
 /** Other participants' agents: whom we have met, how we reach them, one authenticated connection a domain. */
@@ -102,7 +102,8 @@ export class Peers {
   /** Which namespace, whose identity (design §5). @throws FnapError NOTFOUND, UNAVAILABLE */
   async find(flow: string, c: Call, self = false): Promise<Place> {
     try {
-      return await findNamespace(this.#k.resolve as ResolveAny, flow, c, { self })
+      const { namespace, domain } = await findNamespace(this.#k.resolve as ResolveAny, flow, c, { self })
+      return { namespace, domain, name: flow }
     } catch (e) {
       if (isFna(e, 'FNA_ERR_NOTFOUND')) {
         // Of our own names: as of a flow that is not shown, so that a namespace here cannot be told from none.
@@ -118,18 +119,43 @@ export class Peers {
     }
   }
 
-  /** One command to the agent of a place, over its authenticated connection; a broken one is made again, once. */
+  /**
+   * One command to the agent of a place, over its authenticated connection; a broken one is made again, once. `421 MOVED` is followed
+   * where the same domain proves itself (hardening H18, federation rule 15).
+   * @returns `421 MOVED` itself where another domain speaks for the name now: who asks looks for it again
+   */
   async request(place: Place, line: string, c: Call): Promise<Reply> {
-    for (let attempt = 0; ; attempt++) {
+    let broken = 0
+    for (let moves = 0; ; ) {
       const pooled = await this.#connection(place, c)
       try {
-        return await pooled.connection.command(line, { signal: c.signal, timeoutMs: 40_000 })
+        const reply = await pooled.connection.command(line, { signal: c.signal, timeoutMs: 40_000 })
+        if (reply.symbol !== 'MOVED' || (await this.#handedOver(place, c))) return reply
+        if (!reply.address || ++moves > MOST_MOVES)
+          throw fnapError('REMOTE', 'the agent of that flow has moved, and nobody says where to')
+        await this.#follow(place, pooled, reply.address, c)
       } catch (e) {
         this.#pool.delete(place.domain)
         pooled.connection.destroy()
-        if (attempt > 0 || c.signal.aborted || !isFna(e, 'FNA_ERR_UNAVAILABLE')) throw remote(e)
+        if (broken++ > 0 || c.signal.aborted || !isFna(e, 'FNA_ERR_UNAVAILABLE')) throw remote(e)
       }
     }
+  }
+
+  /** Does another domain speak for the name by now? Not knowing is no reason to believe it. */
+  async #handedOver(place: Place, c: Call): Promise<boolean> {
+    const self = place.name === place.namespace
+    const now = await this.find(place.name, { ...c, fresh: true }, self).catch(() => place)
+    return now.domain !== place.domain
+  }
+
+  async #follow(place: Place, from: Pooled, at: At, c: Call): Promise<void> {
+    const current = await this.#pool.get(place.domain)?.catch(() => undefined)
+    // Another command has followed already.
+    if (current && current !== from) return
+    this.#k.log.info({ peer: place.domain, ...at }, 'the agent of a domain has moved')
+    this.drop(place.domain)
+    await this.#pooled(place, logInAt(this.#k, place, from, at, c))
   }
 
   /** Ends our connection to a domain, whose key went. */
@@ -144,80 +170,20 @@ export class Peers {
   }
 
   #connection(place: Place, c: Call): Promise<Pooled> {
-    const known = this.#pool.get(place.domain)
-    if (known) return known
-    const made = this.#connect(place, c)
+    return this.#pool.get(place.domain) ?? this.#pooled(place, logIn(this.#k, place, c))
+  }
+
+  #pooled(place: Place, made: Promise<Pooled>): Promise<Pooled> {
     this.#pool.set(place.domain, made)
+    const gone = () => this.#pool.get(place.domain) === made && this.#pool.delete(place.domain)
     made.then(
-      () => this.#entropy.run(place),
-      () => undefined,
-    )
-    made.then(
-      p =>
-        void p.connection.closed.then(() => this.#pool.get(place.domain) === made && this.#pool.delete(place.domain)),
-      () => this.#pool.get(place.domain) === made && this.#pool.delete(place.domain),
+      p => {
+        this.#entropy.run(place)
+        void p.connection.closed.then(gone)
+      },
+      () => gone(),
     )
     return made
-  }
-
-  /**
-   * SRV of the namespace, the address guard, TLS 1.3 with the domain as SNI, then both sides prove their domains. The
-   * certificate is recorded, not required: the key in DNS is the identity (hardening H17).
-   */
-  async #connect(place: Place, c: Call): Promise<Pooled> {
-    const mechanism = this.#k.mechanisms.get(DOMAINKEY)
-    if (!mechanism?.initiate)
-      throw fnapError('NOTSUPPORTED', 'this agent has no plugin that proves its domain to others')
-    const { places, tls } = await findAgent(this.#k.resolve, place.namespace, c).catch(e => {
-      throw fnapError('UNAVAILABLE', 'the agent of that flow could not be found', e)
-    })
-    let last: unknown
-    for (const { host, port } of places.slice(0, 4)) {
-      try {
-        return await this.#login(mechanism, place, { host, port }, tls, c)
-      } catch (e) {
-        last = e
-        if (c.signal.aborted) break
-      }
-    }
-    throw remote(last)
-  }
-
-  async #login(
-    m: AuthMechanism,
-    place: Place,
-    at: { host: string; port: number },
-    implicit: boolean,
-    c: Call,
-  ): Promise<Pooled> {
-    const stream = await this.#k.dial(at, c)
-    const secure = {
-      servername: place.domain,
-      certificate: 'recorded',
-      alpn: 'required',
-      minVersion: 'TLSv1.3',
-    } as const
-    const connection = await FnapConnection.connect(stream, implicit ? { tls: secure } : {}, c)
-    try {
-      if (!implicit) await connection.starttls(secure, c)
-      await connection.capabilities({ signal: c.signal })
-      const self = this.#self(place)
-      const exchange = m.initiate!(connection.peerInfo() as never, { self, target: place.domain })
-      const identity = (await connection.authenticate(DOMAINKEY, exchange, { signal: c.signal })) as Identity
-      if (identity.type !== 'domain' || identity.principal !== place.domain)
-        throw new FnaError('FNA_ERR_DENIED', 'another domain answered')
-      const refused = this.refusal(identity)
-      if (refused !== null) throw new FnaError('FNA_ERR_DENIED', refused)
-      await this.met(identity, at.host)
-      return { connection, identity }
-    } catch (e) {
-      connection.destroy()
-      throw e
-    }
-  }
-
-  #self(_place: Place): string {
-    return this.#k.config.domains[0]!
   }
 
   /** Rule 3: a hint without content. Nobody waits for it, nothing depends on it. */
@@ -270,6 +236,17 @@ export class Peers {
     )
   }
 
+  /** Finds who speaks for a name, and asks; again where another one does by now. @throws FnapError */
+  async ask(name: string, line: string, c: Call, self = false): Promise<{ place: Place; reply: Reply }> {
+    for (const call of [c, { ...c, fresh: true }]) {
+      const place = await this.find(name, call, self)
+      if (this.#k.config.domains.includes(place.domain)) throw fnapError('NOTFOUND', UNSEEN)
+      const reply = await this.request(place, line, c)
+      if (reply.symbol !== 'MOVED' || call.fresh) return { place, reply }
+    }
+    throw new Error('unreachable')
+  }
+
   async #relay(
     user: string,
     name: string,
@@ -284,9 +261,7 @@ export class Peers {
     const cached = this.#relayed.get(key)
     if (cached && now - cached.at < RELAY_CACHE_MS) return cached.result
     this.#spend(user, now)
-    const place = await this.find(name, c, line.startsWith('GET'))
-    if (this.#k.config.domains.includes(place.domain)) throw fnapError('NOTFOUND', UNSEEN)
-    const reply = await this.request(place, line, c)
+    const { place, reply } = await this.ask(name, line, c, line.startsWith('GET'))
     if (reply.kind === 'error')
       throw fnapError(RELAYED.find(symbol => symbol === reply.symbol) ?? 'REMOTE', 'so says the agent of the owner')
     const result = { lines: written(() => write(reply.lines, place)), wide: true }
@@ -325,11 +300,3 @@ function written(write: () => string[]): string[] {
 }
 
 const messageOf = (e: unknown): string => (e instanceof Error ? e.message : String(e))
-
-function remote(e: unknown): Error {
-  if ((e as { symbol?: string }).symbol !== undefined) return e as Error
-  if (isFna(e, 'FNA_ERR_ADDRESS'))
-    return fnapError('UNAVAILABLE', 'the agent of that flow is at an address that may not be used', e)
-  if (isFna(e, 'FNA_ERR_DENIED')) return fnapError('REMOTE', 'the agents could not prove themselves to each other', e)
-  return fnapError('REMOTE', 'the agent of that flow does not answer', e)
-}

@@ -19,7 +19,10 @@ export async function reconcileFlow(k: Kernel, name: string, signal: AbortSignal
   const c = { signal, reserve: true }
   const broker = k.brokers.of(f)
   if (f.deleting !== undefined) return remove(k, f, broker, c)
-  if (isTrue(f.status, 'Ready', f.generation)) return undefined
+  // Names of flows lead to the agent: when it is elsewhere, they are written anew.
+  const named = f.status.dns === 'registered' || f.status.dns === 'registering'
+  const elsewhere = named && f.status.place !== k.registrar.place
+  if (isTrue(f.status, 'Ready', f.generation) && !elsewhere) return undefined
   const queue = f.spec.adopt ?? broker.service.queueFor(queueName(name))
   const made = await queueOf(k, f, broker, queue, c).catch(async e => {
     // Tried again all the same: an operator may give the right, or change the limit.
@@ -28,6 +31,7 @@ export async function reconcileFlow(k: Kernel, name: string, signal: AbortSignal
   })
   if (typeof made === 'string') return report(k, f, 'False', made, {}, c)
   const now = k.resources.get('Flow', name) ?? f
+  const { place } = k.registrar
   let dns: FlowStatus['dns']
   try {
     dns = await names(k, { ...f, status: { ...now.status, queue } }, broker, c)
@@ -39,7 +43,7 @@ export async function reconcileFlow(k: Kernel, name: string, signal: AbortSignal
     throw e
   }
   step('flow.create.named')
-  await report(k, f, 'True', 'Ready', { queue, epoch: made.epoch, dns }, c)
+  await report(k, f, 'True', 'Ready', { queue, epoch: made.epoch, dns, place }, c)
   step('flow.create.ready')
   for (const s of k.resources.by('Subscription', 'local', name)) k.queue.add(`Subscription/${s.name}`)
   // Copies are like their source.

@@ -41,6 +41,12 @@ export class Registrar {
     )
   }
 
+  /** Changes with whatever of the agent's address stands in the names of flows. */
+  get place(): string {
+    const { host, port, tls } = this.agent
+    return `${host}:${port}${tls ? ' tls' : ''}`
+  }
+
   /** The service that writes a name's zone: the longest zone that holds it. */
   serviceFor(name: string): DnsService | undefined {
     return this.#services
@@ -158,6 +164,11 @@ export class Registrar {
       flowOwners(name, namespace).map(owner => ({ owner, records: [] })),
       c,
     )
+  }
+
+  /** What stands under a name that was this agent's. */
+  async forgetHost(host: string, c: Call): Promise<void> {
+    if (this.serviceFor(host)) await this.#apply([{ owner: host, records: [] }], c)
   }
 
   async forgetNamespace(name: string, c: Call): Promise<void> {

@@ -49,6 +49,7 @@ const AGAIN = { first: 1000, most: 60_000 } as const
 async function ownNames(k: Kernel, c: Call, wait: number = AGAIN.first): Promise<void> {
   const bound = k.config.domains.map(d => ({ name: d, domain: d })).filter(d => k.registrar.serviceFor(d.name))
   try {
+    await k.announcement.note(c)
     await k.registrar.agentNames(bound, c)
   } catch (err) {
     k.log.warn({ err, retryMs: wait }, "the agent's own names are not in DNS")

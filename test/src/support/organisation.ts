@@ -1,4 +1,4 @@
-import { mkdir, readFile, writeFile } from 'node:fs/promises'
+import { cp, mkdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import {
   Authority,
@@ -28,6 +28,8 @@ export interface Founding {
   readonly undelegated?: boolean
   /** What the config has beside. */
   readonly extra?: object
+  /** The agent's own label; `fnaa` if absent. */
+  readonly label?: string
 }
 
 /** What the operator of an organisation writes into its zone by hand; the agent writes the rest. */
@@ -53,17 +55,17 @@ const delegation = (name: string, at: Bind) => [
 ]
 
 /** The config of an agent on a host of its own, as docs/guides/operate.md has it. */
-function config(
-  domain: string,
-  host: Host,
-  files: { data: string; tls: object; key: string; zoneKey?: string },
-  o: Founding,
-): string {
+function config(domain: string, place: Place, files: { data: string; tls: object }, o: Founding): string {
+  const { host, bind } = place
+  const keys = {
+    keyFile: bind.keyFile(domain, 'agent'),
+    ...(o.zoneKey ? { zoneKeyFile: bind.keyFile(domain, 'zone') } : {}),
+  }
   const plugins = [
     ['store-lmdb', ''],
     ['auth-sasl', ''],
     ['auth-domainkey', ''],
-    ['dns-bind', JSON.stringify({ server: `${host.address}:53`, keyFile: files.key, zoneKeyFile: files.zoneKey })],
+    ['dns-bind', JSON.stringify({ server: `${bind.host}:53`, ...keys })],
     ['broker-embedded', ''],
     ['broker-fnap', ''],
     ['runtime-process', ''],
@@ -71,7 +73,7 @@ function config(
     ['processor-distributor', ''],
   ] as const
   const options = {
-    host: `fnaa.${domain}`,
+    host: `${o.label ?? 'fnaa'}.${domain}`,
     domains: [domain],
     listen: [`tls://${host.address}:${PORT}`],
     data: files.data,
@@ -101,36 +103,45 @@ export class Organisation {
   readonly bind: Bind
   readonly resolver: Unbound
   readonly agent: ProcessAgent
+  readonly founding: Founding
   readonly #flowYml: string
 
-  private constructor(domain: string, place: Place, agent: ProcessAgent, flowYml: string) {
+  private constructor(domain: string, place: Place, agent: ProcessAgent, o: Founding, flowYml: string) {
     this.domain = domain
     this.host = place.host
     this.bind = place.bind
     this.resolver = place.resolver
     this.agent = agent
+    this.founding = o
     this.#flowYml = flowYml
   }
 
-  static async found(t: Test, domain: string, place: Place, authority: Authority, o: Founding): Promise<Organisation> {
-    const { host, bind } = place
-    const data = await folder(t)
+  /** @param state what another agent has left */
+  static async found(
+    t: Test,
+    domain: string,
+    place: Place,
+    authority: Authority,
+    o: Founding,
+    state?: string,
+  ): Promise<Organisation> {
+    const folders = await folder(t)
     const file = async (name: string, text: string) => {
-      await writeFile(join(data, name), text, { mode: 0o600 })
-      return join(data, name)
+      await writeFile(join(folders, name), text, { mode: 0o600 })
+      return join(folders, name)
     }
-    const { cert, key } = authority.issue([`fnaa.${domain}`, domain])
+    const name = `${o.label ?? 'fnaa'}.${domain}`
+    const { cert, key } = authority.issue([name, domain])
     const ca = await file('ca.pem', authority.ca)
     const tls = { cert: await file('cert.pem', cert), key: await file('key.pem', key), ca }
-    const state = join(data, 'agent')
-    await mkdir(state)
-    const where = { domain, data: state, port: PORT, dnsPort: 53, ca, neighbours: {} }
-    const keys = { key: bind.keyFile(domain, 'agent'), ...(o.zoneKey ? { zoneKey: bind.keyFile(domain, 'zone') } : {}) }
-    const text = config(domain, host, { data: state, tls, ...keys }, o)
-    const agent = await ProcessAgent.on(t, host, where, text)
-    const entry = `  - name: ours\n    fqdn: fnaa.${domain}\n    username: test\n    password: test\n    ca: ${ca}\n    tls: implicit\n`
-    const made = new Organisation(domain, place, agent, await file('flow.yml', `agents:\n${entry}`))
-    await made.publish()
+    const data = join(folders, 'agent')
+    await (state === undefined ? mkdir(data) : cp(state, data, { recursive: true }))
+    const where = { domain, data, port: PORT, dnsPort: 53, ca, neighbours: {} }
+    const text = config(domain, place, { data, tls }, o)
+    const agent = await ProcessAgent[state === undefined ? 'on' : 'over'](t, place.host, where, text)
+    const entry = `  - name: ours\n    fqdn: ${name}\n    username: test\n    password: test\n    ca: ${ca}\n    tls: implicit\n`
+    const made = new Organisation(domain, place, agent, o, await file('flow.yml', `agents:\n${entry}`))
+    if (state === undefined) await made.publish()
     await agent.start()
     return made
   }
@@ -208,6 +219,18 @@ export class Internet {
     if (!o.undelegated) this.registry.update('test', delegation(domain, bind))
     const resolver = await this.resolver(host)
     return Organisation.found(this.#t, domain, { host, bind, resolver }, this.#authority, o)
+  }
+
+  /** The state of an organisation's agent goes to another host, to an agent `fnaa2`; what stays behind says so. */
+  async move(from: Organisation): Promise<Organisation> {
+    await from.agent.kill('SIGTERM')
+    const host = await this.network.host()
+    const place = { host, bind: from.bind, resolver: await this.resolver(host) }
+    const o = { ...from.founding, label: 'fnaa2' }
+    const state = from.agent.where.data
+    const made = await Organisation.found(this.#t, from.domain, place, this.#authority, o, state)
+    await from.restart(text => text.replace('"listen":', `"moved":"fnaa2.${from.domain}:${PORT}","listen":`))
+    return made
   }
 
   /** A validating resolver, which follows the referrals by itself: it is told of the top alone. */

@@ -43,11 +43,17 @@ export class ProcessAgent {
 
   /** An agent on a host of its own, as its operator has written its config; with the user test/test. */
   static async on(t: Teardown, host: Pick<Host, 'within'>, where: Where, text: string): Promise<ProcessAgent> {
+    const agent = await ProcessAgent.over(t, host, where, text)
+    await agent.operate(['user', 'add', 'test'], 'test\n')
+    return agent
+  }
+
+  /** The same over state that is there already. */
+  static async over(t: Teardown, host: Pick<Host, 'within'>, where: Where, text: string): Promise<ProcessAgent> {
     await mkdir(where.data, { recursive: true })
     const config = join(where.data, 'fnaad.config.ts')
     await writeFile(config, text)
     const agent = new ProcessAgent(where, config, host.within)
-    await agent.operate(['user', 'add', 'test'], 'test\n')
     t.teardown(() => agent.kill())
     return agent
   }

@@ -2,6 +2,7 @@ import { once } from 'node:events'
 import { createServer, type Socket } from 'node:net'
 import { createServer as createTlsServer, type TLSSocket } from 'node:tls'
 import type { Exchange } from '@fnaa/client'
+import type { Config } from '@fnaa/core'
 import { places, type StartOptions, type Teardown, TestAgent, type Where } from './agents.js'
 
 /** One connection that the agent under test has made to the stranger. */
@@ -38,15 +39,14 @@ export class Stranger {
   readonly #server = createServer(socket => this.#greet(socket))
   #wake: (() => void)[] = []
 
-  private constructor(where: Where, o: StrangerOptions, port: (s: Stranger) => number) {
+  private constructor(o: StrangerOptions, agent: (s: Stranger) => TestAgent) {
     this.#o = o
-    this.agent = new TestAgent(where, {
-      change: config => ({ ...config, advertise: `${config.host}:${port(this)}` }),
-    })
+    this.agent = agent(this)
   }
 
   static async start(t: Teardown, where: Where, o: StrangerOptions = {}): Promise<Stranger> {
-    const stranger = new Stranger(where, o, s => s.port)
+    const told = (s: Stranger) => (config: Config) => ({ ...config, advertise: `${config.host}:${s.port}` })
+    const stranger = new Stranger(o, s => new TestAgent(where, { change: told(s) }))
     stranger.#server.listen(0, '127.0.0.1')
     await once(stranger.#server, 'listening')
     await stranger.agent.start()
@@ -56,6 +56,18 @@ export class Stranger {
       await stranger.agent.close()
     })
     return stranger
+  }
+
+  /** Another place of the same participant, which no name leads to. */
+  async branch(t: Teardown, o: StrangerOptions): Promise<Stranger> {
+    const branch = new Stranger(o, () => this.agent)
+    branch.#server.listen(0, '127.0.0.1')
+    await once(branch.#server, 'listening')
+    t.teardown(() => {
+      for (const v of branch.visits) v.socket.destroy()
+      branch.#server.close()
+    })
+    return branch
   }
 
   get port(): number {

@@ -1,0 +1,113 @@
+import t from 'tap'
+import { places, TestAgent } from './support/agents.js'
+import { Internet, PORT, unavailable } from './support/organisation.js'
+import { meeting, Stranger, type StrangerOptions, trap } from './support/stranger.js'
+
+const ASK = 'DESCRIBE FLOW x.flows.evil.test'
+const FLOW = 'time.flows.unix.test'
+const LOCAL = 'time.flows.emiliano.test'
+
+type Answer = NonNullable<StrangerOptions['answer']>
+const to =
+  (begin: string, text: () => string): Answer =>
+  (line, v) => {
+    if (!line.startsWith(begin)) return false
+    v.say(text())
+    return true
+  }
+const found = to('DESCRIBE', () => '220 DATA\r\nflow=x.flows.evil.test\r\n220 OK')
+
+t.test('H18 an agent follows MOVED of a proved owner, and proves the domain again there', async t => {
+  let next = 0
+  const { stranger, b } = await meeting(t, { answer: to('DESCRIBE', () => `421 MOVED 127.0.0.1:${next}`) })
+  const there = await stranger.branch(t, { answer: found })
+  next = there.port
+  const user = await b.login(t)
+  t.match(await user.ok(ASK), { lines: ['flow=x.flows.evil.test'] })
+  t.equal(there.visits.length, 1)
+  const asked = there.visits[0]!.lines
+  t.ok(asked.findIndex(l => l.startsWith('AUTHENTICATE')) < asked.findIndex(l => l.startsWith('DESCRIBE')))
+  t.equal(there.visits[0]!.tls?.servername, 'evil.test', 'the domain, not the address, is whom it wants')
+  await user.ok('DESCRIBE FLOW y.flows.evil.test')
+  t.equal(stranger.visits.length, 1, 'and stays there as long as the connection does')
+})
+
+t.test('H18 at most three in a row', async t => {
+  const ports: number[] = []
+  const hop = (i: number) => ({ answer: to('DESCRIBE', () => `421 MOVED 127.0.0.1:${ports[i]}`) })
+  const { stranger, b } = await meeting(t, hop(0))
+  const hops = [await stranger.branch(t, hop(1)), await stranger.branch(t, hop(2)), await stranger.branch(t, hop(3))]
+  const end = await stranger.branch(t, { answer: found })
+  ports.push(...hops.map(h => h.port), end.port)
+  const user = await b.login(t)
+  t.match(await user.say(ASK), { code: 502, symbol: 'REMOTE' })
+  t.same(
+    [stranger, ...hops, end].map(s => s.visits.length),
+    [1, 1, 1, 1, 0],
+  )
+  ports[2] = end.port
+  b.kernel.peers.drop('evil.test')
+  t.match(await user.ok(ASK), { lines: ['flow=x.flows.evil.test'] }, 'three are followed')
+  ports.fill(stranger.port)
+  b.kernel.peers.drop('evil.test')
+  // Another flow: what was answered is remembered for a moment.
+  t.match(await user.say('DESCRIBE FLOW y.flows.evil.test'), { code: 502, symbol: 'REMOTE' }, 'in a circle')
+})
+
+t.test('H18 MOVED leads nowhere where the domain does not prove itself, or the address may not be used', async t => {
+  const bait = await trap(t)
+  const [we, wb, wm] = await places(t, ['evil.test', 'emiliano.test', 'mallory.test'])
+  let target = ''
+  await Stranger.start(t, we!, { answer: to('DESCRIBE', () => `421 MOVED ${target}`) })
+  const mallory = await Stranger.start(t, wm!, { answer: found })
+  const b = await new TestAgent(wb!).start()
+  t.teardown(() => b.close())
+  const user = await b.login(t)
+  target = `127.0.0.1:${mallory.port}`
+  t.match(await user.say(ASK), { code: 502, symbol: 'REMOTE' }, 'another domain is there')
+  t.notOk(
+    mallory.visits.some(v => v.lines.some(l => l.startsWith('DESCRIBE'))),
+    'which was told nothing',
+  )
+  target = `127.0.0.1:${bait.port}`
+  t.match(await user.say(ASK), { code: 502, symbol: 'REMOTE' }, 'nobody is there')
+  for (const address of ['169.254.169.254:80', '10.0.0.1:61000']) {
+    target = address
+    t.match(await user.say(ASK), { code: 503, symbol: 'UNAVAILABLE' }, address)
+  }
+  target = 'nonsense'
+  t.match(await user.say(ASK), { code: 502, symbol: 'REMOTE' })
+  t.equal(b.kernel.resources.list('Peer').filter(p => p.name !== 'evil.test').length, 0, 'nobody else was met')
+})
+
+t.test(
+  'F11 the provider moves to another host: events go on, its domain is proved again',
+  { skip: unavailable },
+  async t => {
+    const internet = await Internet.start(t)
+    const a = await internet.found('unix.test', { zoneKey: true })
+    const b = await internet.found('emiliano.test')
+    await a.type('create', 'flow', FLOW, '--visibility', 'public')
+    await b.type('subscribe', FLOW, '--local', LOCAL)
+    await a.write(FLOW, 'one')
+    const reader = b.follow(t, LOCAL)
+    await reader.until(/one/)
+    const srv = () => b.resolver.dig('+short', 'SRV', '_fnap._tcp.flows.unix.test')
+    t.match(srv(), `${PORT} fnaa.unix.test.`)
+
+    // Its state goes to the new host; what stays behind says where.
+    const moved = await internet.move(a)
+    const ours = (name: string) => a.bind.dig('+short', 'SRV', name)
+    t.match(ours('_fnap._tcp.flows.unix.test'), `${PORT} fnaa2.unix.test.`, 'the new one wrote its names')
+    t.match(ours(`_flow._tcp.${FLOW}`), `${PORT} fnaa2.unix.test.`, "and its flows'")
+    t.match(srv(), `${PORT} fnaa.unix.test.`, 'others remember the old place')
+    await moved.write(FLOW, 'two')
+    await reader.until(/one[\s\S]*two/)
+    t.match(srv(), `${PORT} fnaa.unix.test.`, 'and still did: it was the old agent that told them')
+    await t.rejects(
+      a.type('create', 'flow', 'other.flows.unix.test'),
+      /fnaa2\.unix\.test:61000/,
+      'a user is shown where to',
+    )
+  },
+)
