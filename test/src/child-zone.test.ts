@@ -5,6 +5,11 @@ const CHILD = 'team.flows.unix.test'
 const FLOW = `time.${CHILD}`
 const LOCAL = 'time.flows.emiliano.test'
 
+async function until(look: () => Promise<boolean>, what: string): Promise<void> {
+  for (const end = Date.now() + 60_000; !(await look()); )
+    if (Date.now() > end) throw new Error(`not in a minute: ${what}`)
+}
+
 t.test('figure 20: a namespace that an agent of its own serves, in a signed zone of its own', { skip }, async t => {
   const internet = await Internet.start(t)
   const a = await internet.found('unix.test', { zoneKey: true })
@@ -65,6 +70,14 @@ t.test('figure 20: a namespace that an agent of its own serves, in a signed zone
     t.match(await a.type('get', 'flows', CHILD), FLOW)
   })
 
+  await t.test('where its keys came from is said, as nothing proved it', async t => {
+    t.match(
+      await a.type('-o', 'json', 'describe', 'namespace', CHILD),
+      new RegExp(`"unproved": ?"${child.host.address}"`),
+    )
+    t.match(a.agent.log, /compare the DS with the child's own/, 'and warned of')
+  })
+
   await t.test('DELETE NAMESPACE takes all of it back', async t => {
     await a.type('delete', 'namespace', CHILD)
     for (const [type, name] of [
@@ -77,5 +90,35 @@ t.test('figure 20: a namespace that an agent of its own serves, in a signed zone
     t.match(said, /status: NXDOMAIN/)
     t.match(said, /flags: [a-z ]*\bad\b/, 'and that it is not there is signed')
     await t.rejects(a.type('describe', 'namespace', CHILD), /NOTFOUND|no such/)
+  })
+
+  await t.test('killed at any step: after the restart all of it is there, or nothing', async t => {
+    const create = [
+      'create',
+      'namespace',
+      CHILD,
+      '--agent-host',
+      `fnaa.${CHILD}`,
+      '--agent-nameserver',
+      child.host.address,
+    ]
+    const owners = () => [CHILD, `ns.${CHILD}`].map(n => /status: (\w+)/.exec(a.bind.dig('+norecurse', 'TXT', n))?.[1])
+    const there = ['NOERROR', 'NOERROR']
+    for (const step of ['namespace.create.read', 'namespace.create.delegated', 'namespace.delete.undelegated']) {
+      await a.agent.arm(`${step}:1`)
+      const died = a.agent.died()
+      await a.type(...create).catch(() => undefined)
+      if (step.includes('delete')) await a.type('delete', 'namespace', CHILD).catch(() => undefined)
+      await died
+      await a.agent.start()
+      const gone = async () => !(await a.type('get', 'namespaces')).includes(CHILD)
+      if (step.includes('delete')) await until(gone, step)
+      else {
+        await until(async () => /nameservers/i.test(await a.type('describe', 'namespace', CHILD)), step)
+        await until(async () => `${owners()}` === `${there}`, step)
+        await a.type('delete', 'namespace', CHILD)
+      }
+      t.same(owners(), ['NXDOMAIN', 'NXDOMAIN'], step)
+    }
   })
 })

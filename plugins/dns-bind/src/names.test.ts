@@ -1,5 +1,6 @@
 import { MemoryKeyValue } from '@fnaa/conformance'
-import { isFna } from '@fnaa/core/plugin'
+import { isFna, type OwnerSet } from '@fnaa/core/plugin'
+import type { Bind } from '@fnaa/services'
 import t from 'tap'
 import { c, gone, plugin, ports, set, skip, srv, started, ZONE } from './bind.test.helper.js'
 
@@ -123,4 +124,118 @@ t.test('records of every type that we write come back as they were', { skip }, a
     c,
   )
   t.same(await dns.read(child, c), [])
+})
+
+const child = `team.${ZONE}`
+const glue = `ns.${child}`
+const ns = (target: string) => ({ name: child, ttl: 300, type: 'NS' as const, target })
+const delegation = (target = glue, address = '192.0.2.8'): OwnerSet[] => [
+  { owner: child, zone: ZONE, records: [ns(target)] },
+  { owner: glue, zone: ZONE, records: [{ name: glue, ttl: 300, type: 'A' as const, address }] },
+]
+const takenBack = delegation().map(({ owner, zone }) => ({ owner, zone: zone!, records: [] }))
+/** What stands in the upper zone, whoever answers for the lower one. */
+const standing = (bind: Bind): string[] =>
+  bind
+    .dig('+noall', '+answer', 'AXFR', ZONE)
+    .split('\n')
+    .filter(l => /^(ns\.)?team\./.test(l) && !/\b(RRSIG|NSEC)\b/.test(l))
+    .map(l => l.split(/\s+/).slice(3).join(' '))
+    .sort()
+
+t.test("the zone's key writes what leads elsewhere, the flows' key all else", { skip }, async t => {
+  const bind = await started(t)
+  const dns = await plugin(t, bind, { zoneKeyFile: bind.keyFile(ZONE, 'zone') })
+  const txt = (owner: string) => ({
+    owner,
+    records: [{ name: owner, ttl: 60, type: 'TXT' as const, strings: ['v=FNAP1; d=unix.test'] }],
+  })
+  await dns.apply([txt(`_fnap.flows.${ZONE}`), set('_fnap._tcp.flows', 1), set('a', 1)], c)
+  t.match(bind.dig('+short', 'TXT', `_fnap.flows.${ZONE}`), 'v=FNAP1')
+  t.same(ports(bind, 'a'), [1])
+  const host = `fnaa.${ZONE}`
+  const at = (address: string) => ({ owner: host, records: [{ name: host, ttl: 60, type: 'A' as const, address }] })
+  await dns.apply([at('192.0.2.1')], c)
+  await dns.apply([at('192.0.2.2')], c)
+  t.equal(bind.dig('+short', 'A', host), '192.0.2.2\n', 'the old address has gone')
+  for (const label of [
+    'k1._fnapkey',
+    '_fnapkey',
+    '_domainkey',
+    'x._fnap',
+    '_fnap.k1._fnapkey',
+    '_fnap._udp.flows',
+    '_fnap.*',
+  ])
+    await t.rejects(
+      dns.apply([set(label, 1)], c),
+      { code: label.includes('*') ? 'FNA_ERR_INVALID' : 'FNA_ERR_UNSUPPORTED' },
+      label,
+    )
+  // Of the flows' key the server would not take it.
+  const weak = await plugin(t, bind)
+  await t.rejects(weak.apply(delegation(), c), { code: 'FNA_ERR_UNSUPPORTED', message: /zoneKeyFile/ })
+  await t.rejects(weak.apply([at('192.0.2.3')], c), { code: 'FNA_ERR_EXISTS' })
+})
+
+t.test(
+  'a delegation is made, changed and taken back where the server answers for the lower zone too',
+  { skip },
+  async t => {
+    const bind = await started(t, { zones: [{ name: ZONE }, { name: child }] })
+    const state = new MemoryKeyValue()
+    const open = () => plugin(t, bind, { state, zoneKeyFile: bind.keyFile(ZONE, 'zone') })
+    const dns = await open()
+    await dns.apply(delegation(), c)
+    t.same(standing(bind), ['A 192.0.2.8', `NS ${glue}.`])
+    await (await open()).apply(delegation('ns.elsewhere.test', '192.0.2.9'), c)
+    t.same(standing(bind), ['A 192.0.2.9', 'NS ns.elsewhere.test.'], 'by another life')
+    t.match(bind.dig('+short', 'NS', child), `${glue}.`, 'the server answers from the lower zone')
+    await (await open()).apply(takenBack, c)
+    t.same(standing(bind), [])
+    await (await open()).apply(takenBack, c)
+    t.same(standing(bind), [], 'and again')
+    await t.rejects(
+      dns.apply([{ owner: child, records: [ns(glue)] }], c),
+      { code: 'FNA_ERR_EXISTS' },
+      'not ours, where no zone is named',
+    )
+    await t.rejects(dns.apply([{ owner: `x.${ZONE}`, zone: 'other.test', records: [] }], c), {
+      code: 'FNA_ERR_FOREIGN',
+    })
+  },
+)
+
+t.test('a delegation that a crash left half noted; one that other hands have made', { skip }, async t => {
+  const bind = await started(t)
+  const state = new MemoryKeyValue()
+  const open = () => plugin(t, bind, { state, zoneKeyFile: bind.keyFile(ZONE, 'zone') })
+  const first = await open()
+  for (const [when, left] of [
+    [1, []],
+    [3, ['A 192.0.2.8', `NS ${glue}.`]],
+  ] as const) {
+    // Each owner is noted before the update, and once more after it.
+    let noted = 0
+    state.before = (_op, key) => {
+      if (key.startsWith('cut/') && ++noted > when) throw new Error('the power went')
+    }
+    await t.rejects(first.apply(delegation(), c), /the power went/)
+    t.same(standing(bind), left)
+    state.before = () => {}
+    const again = await open()
+    await again.apply(delegation(), c)
+    t.same(standing(bind), ['A 192.0.2.8', `NS ${glue}.`])
+    await again.apply(takenBack, c)
+    t.same(standing(bind), [])
+  }
+  bind.update(ZONE, [`update add ${child} 300 NS ns.mine.test.`])
+  await t.rejects((await open()).apply(delegation(), c), { code: 'FNA_ERR_EXISTS' })
+  await t.rejects((await open()).apply(takenBack, c), { code: 'FNA_ERR_EXISTS' })
+  t.same(standing(bind), ['NS ns.mine.test.'])
+  const dns = await open()
+  const flow = dns.apply([set('beside', 1)], c)
+  await t.rejects(dns.apply(delegation(), c), { code: 'FNA_ERR_EXISTS' })
+  await flow
+  t.same(ports(bind, 'beside'), [1], 'it holds up nobody else')
 })
