@@ -6,7 +6,6 @@ import { ownView, strangersView } from './doctor-view.js'
 import { CliError, EXIT, usage } from './errors.js'
 import { document, isDocument } from './output.js'
 import { nameGiven, questionsOf } from './run-resolve.js'
-import { safe } from './text.js'
 
 /** A finding, and from where it was found: `this machine`, or an agent of the user's. */
 export type Seen = survey.Finding & { readonly view: string }
@@ -63,12 +62,6 @@ function caOf(file: string): string {
   }
 }
 
-const WORDS: Readonly<Record<survey.Mend['kind'], string>> = {
-  record: 'a record, in',
-  command: 'a command, at',
-  config: 'an option, in',
-}
-
 /** What was found so far; a table is printed as it grows. */
 export class Findings {
   readonly all: Seen[] = []
@@ -103,9 +96,8 @@ export class Findings {
   }
 }
 
-function text({ layer, state, text, mend }: survey.Finding, view: string): string {
-  const where = view === HERE ? '' : `, seen from ${view}`
-  const lines = [`${state.padEnd(8)} ${layer.padEnd(9)} ${text}${where}`]
-  if (state !== 'ok') for (const m of mend) lines.push(`  mend it by ${WORDS[m.kind]} ${m.at}:`, `    ${m.text}`)
-  return lines.map(line => `${safe(line)}\n`).join('')
-}
+const text = (finding: survey.Finding, view: string): string =>
+  survey
+    .findingLines(finding, view === HERE ? undefined : view)
+    .map(line => `${line}\n`)
+    .join('')

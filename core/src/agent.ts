@@ -2,6 +2,7 @@ import { resolve as resolvePath } from 'node:path'
 import { AddressGuard, type DnsServer, makeDial, Resolver } from '@fnaa/client'
 import { assemble } from './assemble.js'
 import { type Config, PERIODS, SERVER_LIMITS } from './config/define.js'
+import { serversOf } from './config/resolvers.js'
 import type { Call, Clock, Logger } from './contract/common.js'
 import type { DnsService } from './contract/dns.js'
 import { FnaError } from './contract/errors.js'
@@ -78,7 +79,7 @@ export class Agent {
     const call: Call = { signal: closing.signal }
     const base = o.base ?? resolvePath(config.data, 'fnaad.config.js')
     const resolver = new Resolver({
-      servers: servers(config),
+      servers: serversOf(config),
       trustAd: config.resolver?.trustAd ?? false,
       trustNetworks: config.resolver?.trustNetworks ?? [],
       now: () => clock.now(),
@@ -220,14 +221,11 @@ export class Agent {
   }
 }
 
-function servers(config: Config): { host: string; port: number }[] {
-  return (config.resolver?.servers ?? ['127.0.0.1:53']).map(s => {
-    const colon = s.lastIndexOf(':')
-    return { host: s.slice(0, colon).replace(/^\[|\]$/g, ''), port: Number(s.slice(colon + 1)) }
-  })
+/** A server that listens everywhere is asked here. */
+function ownServer({ server, zones }: DnsService): DnsServer {
+  const host = server.host === '0.0.0.0' ? '127.0.0.1' : server.host === '::' ? '::1' : server.host
+  return { host, port: server.port, zones, authority: true }
 }
-
-const ownServer = ({ server, zones }: DnsService): DnsServer => ({ ...server, zones, authority: true })
 
 function service<S>(loaded: readonly Loaded[], kind: string): S {
   const found = loaded.find(l => l.plugin.manifest.kind === kind)

@@ -11,7 +11,7 @@ export async function whyBogus(plan: Plan, failed: Asked): Promise<Finding> {
   const { questions: q, c } = plan
   for (let zone = await zoneAround(q, failed.name, c); zone; zone = await zoneAround(q, parentOf(zone), c)) {
     const signing = await signingOf(q, zone, c)
-    const delegated = delegation(zone, signing)
+    const delegated = wrongDelegation(zone, signing)
     if (delegated) return delegated
     const dated = dates(plan, zone, await signaturesOf(plan, failed, zone))
     if (dated) return dated
@@ -25,8 +25,8 @@ export async function whyBogus(plan: Plan, failed: Asked): Promise<Finding> {
   )
 }
 
-/** The parent vouches for keys that the zone does not have. */
-function delegation(zone: string, { keys, ds }: Signing): Finding | null {
+/** What is wrong where the parent vouches for keys that the zone does not have. */
+export function wrongDelegation(zone: string, { keys, ds }: Pick<Signing, 'keys' | 'ds'>): Finding | null {
   if (ds.length === 0) return null
   const at = `the parent zone ${parentOf(zone) || '.'}`
   if (keys.length === 0)

@@ -22,10 +22,19 @@ export interface Finding {
   readonly mend: readonly Mend[]
 }
 
+/** Names and texts of strangers stand in it: nothing of them may steer a terminal. */
+const plain = (text: string): string => text.replace(/[^\x20-\x7e]/g, '?')
+
 type Made = (layer: Layer, check: string, text: string, ...mend: readonly Mend[]) => Finding
 const made =
   (state: Finding['state']): Made =>
-  (layer, check, text, ...mend) => ({ layer, check, state, text, mend })
+  (layer, check, text, ...mend) => ({
+    layer,
+    check,
+    state,
+    text: plain(text),
+    mend: mend.map(m => ({ ...m, text: plain(m.text), at: plain(m.at) })),
+  })
 
 export const fine = made('ok')
 export const warning = made('warning')
@@ -42,4 +51,18 @@ export const isBroken = (findings: readonly Finding[]): boolean => findings.some
 /** The deepest layer that is broken: the one to mend first. */
 export function firstBroken(findings: readonly Finding[]): Finding | undefined {
   return findings.filter(f => f.state === 'broken').sort((a, b) => LAYERS.indexOf(a.layer) - LAYERS.indexOf(b.layer))[0]
+}
+
+const WORDS: Readonly<Record<Mend['kind'], string>> = {
+  record: 'a record, in',
+  command: 'a command, at',
+  config: 'an option, in',
+}
+
+/** A finding as lines for a person. @param view from where it was found, where that is not plain */
+export function findingLines({ layer, state, text, mend }: Finding, view?: string): string[] {
+  const where = view === undefined ? '' : `, seen from ${plain(view)}`
+  const first = `${state.padEnd(8)} ${layer.padEnd(9)} ${text}${where}`
+  if (state === 'ok') return [first]
+  return [first, ...mend.flatMap(m => [`  mend it by ${WORDS[m.kind]} ${m.at}:`, `    ${m.text}`])]
 }

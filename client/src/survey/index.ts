@@ -1,6 +1,6 @@
 /** How an agent is found and reached, layer by layer, as a stranger sees it; for those who print it. */
 export { surveyAgent } from './agent.js'
-export { day } from './bogus.js'
+export { day, wrongDelegation } from './bogus.js'
 export { dsLines, vouched } from './delegation.js'
 export { noAnswer, whyNot } from './failures.js'
 export * from './finding.js'

@@ -10,7 +10,13 @@ const DEFAULT_CONFIG = 'fnaad.config.ts'
 /** Exit codes of `fnaad`, in its help and in docs/guides/operate.md. */
 export const EXIT = { ok: 0, failed: 1, usage: 2 } as const
 
-/** `fnaad`: runs an agent from a config, checks one, manages its users and keys, lists its sessions, or shows two of them (`dev`). */
+const DOCTOR_HELP = `
+It goes from the agent and its clock over DNS, address, TCP, TLS, greeting and key to the broker, says of each layer whether it holds, and
+under one that does not the record, command or option that mends it. Nothing is changed.
+
+Exit codes: 0 whole, warnings included; 1 a layer is broken; 2 wrong usage or wrong config.`
+
+/** `fnaad`: runs an agent from a config, checks one, examines it from outside, manages its users and keys, lists its sessions, or shows two of them (`dev`). */
 export async function main(args: readonly string[]): Promise<number> {
   let code: number = EXIT.ok
   const set = (run: () => Promise<number>) => async () => {
@@ -24,7 +30,7 @@ export async function main(args: readonly string[]): Promise<number> {
     .showSuggestionAfterError()
     .addHelpText(
       'after',
-      `\nExit codes: 0 done; 1 failed, such as a port in use or an agent that runs already; 2 wrong usage or wrong config.\n\nExamples:\n  fnaad --config fnaad.config.ts      run an agent\n  fnaad check                         say what is wrong with the config, without starting\n  fnaad user add alice                make a user; the password is asked for, or read from standard input\n  fnaad dev                           two participants on this machine, exchanging events`,
+      `\nExit codes: 0 done; 1 failed, such as a port in use or an agent that runs already; 2 wrong usage or wrong config.\n\nExamples:\n  fnaad --config fnaad.config.ts      run an agent\n  fnaad check                         say what is wrong with the config, without starting\n  fnaad doctor                        say whether others find it, and what is broken\n  fnaad user add alice                make a user; the password is asked for, or read from standard input\n  fnaad dev                           two participants on this machine, exchanging events`,
     )
   program.allowExcessArguments().action(
     set(async () => {
@@ -72,6 +78,14 @@ export async function main(args: readonly string[]): Promise<number> {
     .action(async (flow?: string) => {
       const args = flow === undefined ? [] : [flow]
       code = await (await import('./admin.js')).sessions(program.opts()['config'] as string, args)
+    })
+  program
+    .command('doctor [name]')
+    .description("does the world find this agent, and may it believe it? With a name: does this agent find that one's?")
+    .option('--json', 'what was found as one JSON document')
+    .addHelpText('after', DOCTOR_HELP)
+    .action(async (name: string | undefined, opt: { json?: boolean }) => {
+      code = await (await import('./doctor.js')).doctor(program.opts()['config'] as string, name, opt)
     })
   try {
     await program.parseAsync([...args], { from: 'user' })

@@ -21,6 +21,8 @@ export interface Call {
 export interface Health {
   readonly ok: boolean
   readonly detail?: string
+  /** Seconds that the clock of what it speaks to is ahead of ours, where that says its time. */
+  readonly clockSeconds?: number
 }
 
 /** What every plugin's `setup` returns. `close` undoes what `setup` did; it is called once. */

@@ -5,6 +5,7 @@ import { createInterface } from 'node:readline'
 import { signalAfter } from '@fnaa/client'
 import type { AdminCommand, AuthService } from '../contract/auth.js'
 import { FnaError } from '../contract/errors.js'
+import { doctorCommand } from '../doctor/inside.js'
 import type { Kernel } from '../kernel.js'
 import { sessionsCommand } from './sessions-command.js'
 
@@ -60,7 +61,7 @@ export class AdminSocket {
     await mkdir(kernel.config.data, { recursive: true, mode: 0o700 })
     // The store's lock says that no other agent lives here: what stands there is left over from a crash.
     await rm(path, { force: true })
-    const commands = [...adminCommands(kernel.loaded), sessionsCommand(kernel)]
+    const commands = [...adminCommands(kernel.loaded), sessionsCommand(kernel), doctorCommand(kernel)]
     const server = createServer(socket => {
       socket.on('error', () => undefined)
       socket.setTimeout(10_000, () => socket.destroy())

@@ -28,6 +28,14 @@ t.test('each refusal has its own words, and ends', { skip }, async t => {
     const dns = await plugin(t, bind, { key: { name, secret: other } })
     await refused(dns.apply([set('a', 1)], c), 'FNA_ERR_CONFIG', /another secret \(BADSIG\)/)
   })
+  await t.test('its health shows whether it may write, and changes nothing', async t => {
+    const serial = () => bind.dig('+short', 'SOA', ZONE).split(' ')[2]
+    t.match(await (await plugin(t, bind)).health(c), { ok: true, clockSeconds: 0 })
+    const before = serial()
+    await (await plugin(t, bind)).health(c)
+    t.equal(serial(), before)
+    t.match(await (await plugin(t, bind, { key: { name, secret: other } })).health(c), { ok: false, detail: /BADSIG/ })
+  })
   await t.test('an unknown key', async t => {
     const dns = await plugin(t, bind, { key: { name: 'nobody.unix.test', secret: other } })
     await refused(dns.apply([set('a', 1)], c), 'FNA_ERR_CONFIG', /does not know the key nobody\.unix\.test .*BADKEY/)
@@ -46,6 +54,10 @@ t.test('each refusal has its own words, and ends', { skip }, async t => {
       'FNA_ERR_CONFIG',
       /BADTIME\): its clock is (999|1000|1001) s behind ours/,
     )
+    t.match(await dns.health(c), { ok: false, detail: /BADTIME/, clockSeconds: Number })
+    t.ok(Math.abs((await dns.health(c)).clockSeconds! + 1000) <= 1)
+    Date.now = () => real() - 20_000
+    t.match(await dns.health(c), { ok: true, clockSeconds: 20 })
     Date.now = real
     await dns.apply([set('clock', 1)], c)
     t.same(ports(bind, 'clock'), [1], 'it goes on when the clock is right')

@@ -12,6 +12,8 @@ export interface ExchangeOptions {
   readonly transport: 'tcp' | 'udp'
   /** Milliseconds for one update. */
   readonly ms: number
+  /** Told how many seconds the server's clock is ahead of ours, by each answer that says so. */
+  readonly heard?: (ahead: number) => void
 }
 
 /** What a server has proved to have said. */
@@ -51,6 +53,7 @@ async function once(u: Update, key: TsigKey, o: ExchangeOptions, c: Call): Promi
     const answer = readAnswer(m, id)
     if (!answer) return null
     const v = verify(m, key, mac, now())
+    if (v.ok) o.heard?.(v.time - now())
     if (v.ok) return answer.truncated ? { unproved: 'the answer was cut' } : { rcode: answer.rcode }
     if (v.refused !== undefined) {
       refused = { refused: v.refused, ...(v.serverTime === undefined ? {} : { serverTime: v.serverTime }) }
@@ -113,6 +116,7 @@ function refusal(outcome: Refused, key: TsigKey, o: ExchangeOptions): FnaError {
       return say(`knows the key ${key.name} with another secret (BADSIG)`)
     case 'BADTIME': {
       const off = outcome.serverTime === undefined ? null : outcome.serverTime - now()
+      if (off !== null) o.heard?.(off)
       const how = off === null ? '' : `: its clock is ${Math.abs(off)} s ${off > 0 ? 'ahead of' : 'behind'} ours`
       return say(`finds our clock wrong (BADTIME)${how}; set both by NTP`)
     }

@@ -1,4 +1,13 @@
-import { type Call, type Ctx, checkChanges, type DnsService, FnaError, type OwnerSet, zoneOf } from '@fnaa/core/plugin'
+import {
+  type Call,
+  type Ctx,
+  checkChanges,
+  type DnsService,
+  FnaError,
+  type Health,
+  type OwnerSet,
+  zoneOf,
+} from '@fnaa/core/plugin'
 import { type DnsRecord, isReservedOwner } from '@fnaa/protocol'
 import { Authority } from './authority.js'
 import { type DnsBindOptions, keySource, parseServer, parseZones, zoneKeySource } from './options.js'
@@ -51,13 +60,21 @@ export class BindDns implements DnsService {
     return (await this.#authority.read([owner], c)).get(owner)!.records
   }
 
-  async health(c: Call) {
+  /** Well is who serves the zones and lets them be written: an update that changes nothing shows both. */
+  async health(c: Call): Promise<Health> {
     if (this.#closed) return { ok: false, detail: 'closed' }
+    let clock: { clockSeconds?: number } = {}
+    const heard = (clockSeconds: number) => {
+      clock = { clockSeconds }
+    }
     try {
-      for (const zone of this.zones) await this.#authority.serves(zone, c)
-      return { ok: true }
+      for (const zone of this.zones) {
+        await this.#authority.serves(zone, c)
+        await this.#writers.get(zone)!.rehearse(heard, c)
+      }
+      return { ok: true, ...clock }
     } catch (e) {
-      return { ok: false, detail: (e as Error).message }
+      return { ok: false, detail: (e as Error).message, ...clock }
     }
   }
 

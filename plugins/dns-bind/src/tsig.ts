@@ -55,7 +55,11 @@ export function sign(message: Buffer, key: TsigKey, now: number): Signed {
 
 export type Verified =
   /** Whoever sent it has the key, it answers this request, and it is fresh. */
-  | { readonly ok: true; readonly message: Buffer }
+  | {
+      readonly ok: true
+      readonly message: Buffer /** Seconds since 1970 by the server's clock. */
+      readonly time: number
+    }
   /** The server says by TSIG that it takes our signature for wrong. Not proved: it is a reason to fail, never to go on. */
   | { readonly ok: false; readonly refused: string; readonly serverTime?: number }
   /** It proves nothing: forged, cut, of another request, or unsigned. */
@@ -88,7 +92,7 @@ export function verify(answer: Buffer, key: TsigKey, requestMac: Buffer, now: nu
   if (v.error !== 0) return { ok: false, refused: TSIG_ERRORS[v.error] ?? `TSIG error ${v.error}` }
   if (Math.abs(now - v.time) > Math.min(v.fudge, LONGEST_FUDGE))
     return { ok: false, why: 'it was signed at another time' }
-  return { ok: true, message }
+  return { ok: true, message, time: v.time }
 }
 
 interface Variables {

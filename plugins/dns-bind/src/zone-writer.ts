@@ -5,7 +5,7 @@ import { Claims } from './claims.js'
 import { Cuts } from './cuts.js'
 import { type ExchangeOptions, sendUpdate } from './exchange.js'
 import type { TsigKey } from './tsig.js'
-import type { Change, Prerequisite } from './update.js'
+import type { Change, Prerequisite, Update } from './update.js'
 
 /** Owners in one update. */
 const MOST_OWNERS = 100
@@ -62,6 +62,23 @@ export class ZoneWriter {
       this.#waiting.push({ sets, signal: c.signal, resolve, reject })
       this.#working ??= this.#work()
     })
+  }
+
+  /**
+   * An update that changes nothing: it writes the generation as it stands. So the server takes our keys, and they may write.
+   * @param heard told how many seconds the server's clock is ahead of ours
+   * @throws what an update would meet: FNA_ERR_UNAVAILABLE, FNA_ERR_CONFIG, FNA_ERR_EXISTS
+   */
+  async rehearse(heard: (ahead: number) => void, c: Call): Promise<void> {
+    const name = `_gen.${this.#zone}`
+    const now = generationOf((await this.#authority.read([name], c)).get(name)!, name)
+    const update: Update =
+      now === null
+        ? { zone: this.#zone, prerequisites: [{ unused: name }], changes: [{ remove: name, type: 'TXT' }] }
+        : { zone: this.#zone, prerequisites: [{ exactly: [stamp(name, now)] }], changes: [{ add: stamp(name, now) }] }
+    const zoneKey = this.#zoneKey
+    for (const key of zoneKey ? [this.#exchange.key, zoneKey] : [this.#exchange.key])
+      await sendUpdate(update, { ...this.#exchange, key, heard }, c)
   }
 
   async idle(): Promise<void> {

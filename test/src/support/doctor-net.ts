@@ -19,6 +19,10 @@ export interface Patient extends Partial<BindZone> {
   readonly name: string
   /** `none`: the parent says nothing; `wrong`: it names a key that the zone does not have. `right` if absent. */
   readonly ds?: 'right' | 'wrong' | 'none'
+  /** Served by another server than its parent, so that it is not found there without being delegated. */
+  readonly apart?: true
+  /** Its parent does not know of it. */
+  readonly undelegated?: boolean
   /** The resolver is led to a port where no name server is. */
   readonly lame?: number
 }
@@ -40,6 +44,9 @@ export class DoctorNet {
   readonly bind: Bind
   readonly #zones: readonly Patient[]
   resolver!: Unbound
+  #t!: Teardown
+  readonly #followed = new Set<string>()
+  readonly #apart = new Map<string, Bind>()
 
   private constructor(bind: Bind, zones: readonly Patient[]) {
     this.bind = bind
@@ -47,18 +54,28 @@ export class DoctorNet {
   }
 
   static async start(t: Teardown, zones: readonly Patient[]): Promise<DoctorNet> {
-    const bind = await Bind.start({ zones: [{ name: 'test' }, ...zones] })
+    const bind = await Bind.start({ zones: [{ name: 'test' }, ...zones.filter(z => !z.apart)] })
     t.teardown(() => bind.stop())
     const net = new DoctorNet(bind, zones)
-    for (const z of zones) net.delegate(z)
+    for (const zone of zones.filter(z => z.apart)) {
+      const apart = await Bind.start({ zones: [zone] })
+      t.teardown(() => apart.stop())
+      net.#apart.set(zone.name, apart)
+    }
+    for (const z of zones) if (!z.undelegated) net.delegate(z)
     net.resolver = await net.unbound(t)
+    net.#t = t
     return net
+  }
+
+  /** The server of a zone. */
+  serverOf(zone: string): Bind {
+    return this.#apart.get(zone) ?? this.bind
   }
 
   /** NS and DS at the parent. */
   delegate({ name, ds, signed }: Patient): void {
-    const digest =
-      ds === 'wrong' ? `1 13 2 ${'00'.repeat(32)}` : this.bind.dig('+short', 'DNSKEY', name) && this.bind.ds(name)
+    const digest = ds === 'wrong' ? `1 13 2 ${'00'.repeat(32)}` : this.serverOf(name).ds(name)
     const signs = signed !== false && ds !== 'none'
     this.bind.update('test', [
       'zone test',
@@ -71,11 +88,20 @@ export class DoctorNet {
   /** Another resolver of the same names. */
   async unbound(t: Teardown, more: Partial<UnboundOptions> = {}): Promise<Unbound> {
     const at = `${this.bind.host}:${this.bind.port}`
-    const below = this.#zones.map(z => [z.name, z.lame === undefined ? at : `${this.bind.host}:${z.lame}`])
+    const known = this.#zones.filter(z => !z.undelegated || this.#followed.has(z.name))
+    const below = known.map(z => [z.name, `${this.bind.host}:${z.lame ?? this.serverOf(z.name).port}`])
     const stubs = Object.fromEntries([['test', at], ...below])
     const started = await Unbound.start({ anchors: { test: this.bind.ds('test') }, stubs, ...more })
     t.teardown(() => started.stop())
     return started
+  }
+
+  /** Another resolver at the same port, which knows where a zone is that has been delegated since. */
+  async follow(zone: string): Promise<void> {
+    const { port } = this.resolver
+    await this.resolver.stop()
+    this.#followed.add(zone)
+    this.resolver = await this.unbound(this.#t, { port })
   }
 
   get nameserver(): string {
@@ -88,7 +114,7 @@ export class DoctorNet {
       const [, gone, text] = /^(; remove: )?(.*)$/.exec(line)!
       return `update ${gone ? 'delete' : 'add'} ${text!.replace(/^(\S+ \d+) IN /, '$1 ')}`
     })
-    this.bind.update(zone, [`zone ${zone}`, ...updates])
+    this.serverOf(zone).update(zone, [`zone ${zone}`, ...updates])
     this.forget()
   }
 
