@@ -75,13 +75,13 @@ export class DoctorNet {
 
   /** NS and DS at the parent. */
   delegate({ name, ds, signed }: Patient): void {
-    const digest = ds === 'wrong' ? `1 13 2 ${'00'.repeat(32)}` : this.serverOf(name).ds(name)
     const signs = signed !== false && ds !== 'none'
+    const digest = () => (ds === 'wrong' ? `1 13 2 ${'00'.repeat(32)}` : this.serverOf(name).ds(name))
     this.bind.update('test', [
       'zone test',
       `update add ${name}. 300 NS ns.${name}.`,
       `update add ns.${name}. 300 A ${this.bind.host}`,
-      ...(signs ? [`update add ${name}. 300 DS ${digest}`] : []),
+      ...(signs ? [`update add ${name}. 300 DS ${digest()}`] : []),
     ])
   }
 
