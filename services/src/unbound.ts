@@ -109,7 +109,9 @@ ${Object.entries(opt.anchors)
   .map(([zone, ds]) => `  trust-anchor: "${zone}. DS ${ds}"`)
   .join('\n')}
   local-zone: "." refuse
-  local-zone: "test." transparent
+${Object.keys(opt.stubs)
+  .map(zone => `  local-zone: "${zone}." transparent`)
+  .join('\n')}
   cache-max-negative-ttl: 1
   val-bogus-ttl: 1
   ede: yes

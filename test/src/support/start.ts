@@ -19,11 +19,17 @@ export interface ShellOptions {
   readonly env?: Readonly<Record<string, string>>
   /** The project's folder where absent. */
   readonly cwd?: string
+  /** What it runs behind, such as `Host.within` of a network namespace. */
+  readonly within?: readonly string[]
 }
 
 /** Runs a line as a user types it. */
-export function shell(line: string, { input = '', env = {}, cwd = ROOT }: ShellOptions = {}): Promise<Done> {
-  const child = spawn('env', [...PLAIN, 'sh', '-c', line], {
+export function shell(
+  line: string,
+  { input = '', env = {}, cwd = ROOT, within = [] }: ShellOptions = {},
+): Promise<Done> {
+  const [program = '', ...args] = [...within, 'env', '-C', cwd, ...PLAIN, 'sh', '-c', line]
+  const child = spawn(program, args, {
     cwd,
     env: { ...process.env, FNAAD_LOG_LEVEL: 'error', ...env },
   })
