@@ -1,3 +1,4 @@
+export { Avahi, avahiUnavailable } from './avahi.js'
 export { Bind, type BindKey, type BindOptions, type BindZone, bindUnavailable, readKey } from './bind.js'
 export { Authority, certificates } from './certificates.js'
 export { type EventHubs, startEventHubs } from './event-hubs.js'

@@ -59,6 +59,11 @@ export class Unbound {
     const directory = await mkdtemp(join(tmpdir(), 'fnaad-unbound-'))
     const at = { host: opt.address ?? '127.0.0.1', port: opt.port ?? (await freePort()) }
     await writeFile(join(directory, 'unbound.conf'), config(opt, at, directory))
+    const anchors = Object.entries(opt.anchors).map(([zone, ds]) => {
+      const [tag, algorithm, type, digest = ''] = ds.split(/\s+/)
+      return `"${zone}." static-ds ${tag} ${algorithm} ${type} "${digest}";`
+    })
+    await writeFile(join(directory, 'anchors'), `trust-anchors { ${anchors.join(' ')} };\n`)
     const within = opt.within ?? []
     const command = [...within, program('unbound') ?? 'unbound', '-d', '-c', join(directory, 'unbound.conf')]
     const process = await Guarded.start(command, { folder: directory, ...(opt.log && { log: opt.log }) })
@@ -71,6 +76,14 @@ export class Unbound {
     const at = [`@${this.host}`, '-p', String(this.port), '+tries=1', '+time=5']
     const [first = '', ...rest] = [...this.#within, 'dig', ...at, ...args]
     return spawnSync(first, rest, { encoding: 'utf8' }).stdout
+  }
+
+  /** What delv says, which validates by itself, from this resolver's anchor for `top` on. */
+  delv(top: string, ...args: string[]): string {
+    const from = ['-a', join(this.directory, 'anchors'), `+root=${top}`, `@${this.host}`, '-p', String(this.port)]
+    const [first = '', ...rest] = [...this.#within, 'delv', ...from, ...args]
+    const ran = spawnSync(first, rest, { encoding: 'utf8' })
+    return ran.stdout + ran.stderr
   }
 
   /** Forgets a zone: what was bogus is remembered for a minute else. */

@@ -201,6 +201,11 @@ export class Internet {
     this.registry = registry
   }
 
+  /** Who signs the certificates of all agents, PEM. */
+  get ca(): string {
+    return this.#authority.ca
+  }
+
   static async start(t: Test): Promise<Internet> {
     const network = await Network.start()
     t.teardown(() => network.stop())
