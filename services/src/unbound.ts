@@ -13,6 +13,8 @@ export interface UnboundOptions {
   readonly anchors: Readonly<Record<string, string>>
   readonly address?: string
   readonly port?: number
+  /** Seconds that an absence is remembered at most; 1 if absent. */
+  readonly negativeTtl?: number
   /** What its programs run behind, such as `Host.within` of a network namespace. */
   readonly within?: readonly string[]
   /** False: it only looks names up, and its answers prove nothing. True if absent. */
@@ -122,10 +124,15 @@ ${Object.entries(opt.anchors)
   .map(([zone, ds]) => `  trust-anchor: "${zone}. DS ${ds}"`)
   .join('\n')}
   local-zone: "." refuse
+<<<<<<< HEAD
 ${Object.keys(opt.stubs)
   .map(zone => `  local-zone: "${zone}." transparent`)
   .join('\n')}
   cache-max-negative-ttl: 1
+=======
+  local-zone: "test." transparent
+  cache-max-negative-ttl: ${opt.negativeTtl ?? 1}
+>>>>>>> 04fc48e (test: F12 and F14: a name asked for before it existed, clocks ten minutes apart)
   val-bogus-ttl: 1
   ede: yes
 remote-control:

@@ -1,5 +1,7 @@
+import type { AuthService } from '@fnaa/core'
 import t from 'tap'
-import { places, TestAgent } from './support/agents.js'
+import { eventually, places, TestAgent } from './support/agents.js'
+import { DAY, MINUTE, TurnableClock } from './support/clock.js'
 import { Internet, PORT, unavailable } from './support/organisation.js'
 import { meeting, Stranger, type StrangerOptions, trap } from './support/stranger.js'
 
@@ -111,3 +113,78 @@ t.test(
     )
   },
 )
+
+t.test('F12 a name that was asked for before it existed is found at once', { skip: unavailable }, async t => {
+  // Absences are remembered as long as their zones allow: 30 seconds.
+  const internet = await Internet.start(t, 300)
+  const a = await internet.found('unix.test', { zoneKey: true })
+  const b = await internet.found('emiliano.test')
+  const late = 'late.new.unix.test'
+  await t.rejects(b.type('subscribe', late, '--local', LOCAL), /NOTFOUND/)
+  await t.rejects(a.type('describe', 'flow', late), /NOTFOUND/)
+  for (const side of [a, b]) t.match(side.resolver.dig('PTR', late), /NXDOMAIN/)
+  for (const side of [a, b]) t.match(side.resolver.dig('TXT', '_fnap.new.unix.test'), /NXDOMAIN/)
+  await a.type('create', 'namespace', 'new.unix.test')
+  await a.type('create', 'flow', late, '--visibility', 'public')
+  t.match(a.bind.dig('+short', 'PTR', late), `_flow._tcp.${late}.`, 'it stands in DNS')
+  await b.type('subscribe', late, '--local', LOCAL, '--from', 'earliest')
+  await a.write(late, 'one')
+  await b.follow(t, LOCAL).until(/one/)
+  t.match(b.resolver.dig('PTR', late), /NXDOMAIN/, 'whose resolver still remembers that there was none')
+  t.match(b.resolver.dig('TXT', '_fnap.new.unix.test'), /NXDOMAIN/)
+  t.match(await a.type('describe', 'flow', late), late)
+})
+
+for (const minutes of [10, -10]) {
+  t.test(`F14 clocks ${minutes} minutes apart: nothing breaks`, async t => {
+    const [wa, wb] = await places(t, ['unix.test', 'emiliano.test'])
+    const [ours, theirs] = [new TurnableClock(), new TurnableClock()]
+    theirs.turn(minutes * MINUTE)
+    const a = await new TestAgent(wa!, { clock: ours }).start()
+    const b = await new TestAgent(wb!, { clock: theirs }).start()
+    t.teardown(() => Promise.all([a.close(), b.close()]))
+    const owner = await a.login(t)
+    const user = await b.login(t)
+    await owner.ok(`CREATE FLOW ${FLOW}`)
+    // Times that its owner names are of its own clock.
+    const soon = new Date(ours.now() + 3 * DAY).toISOString()
+    await owner.ok(`GRANT subscribe,read ON FLOW ${FLOW} TO emiliano.test EXPIRES ${soon}`)
+    await user.ok(`SUBSCRIBE ${FLOW} LOCAL ${LOCAL}`)
+    await owner.write(FLOW, 'one')
+    t.same(await user.follow(LOCAL, 1, { from: { at: 'earliest' } }), ['one'])
+    const mine = () => b.kernel.resources.list('Subscription')[0]!
+    const lease = Date.parse(mine().status.renewBy!) - theirs.now()
+    t.ok(Math.abs(lease - 7 * DAY) < MINUTE, 'a lease is a duration: a week from now, by each clock')
+    const held = Date.parse(a.kernel.resources.list('Subscriber')[0]!.status.leaseUntil!) - ours.now()
+    t.ok(Math.abs(held - 7 * DAY) < MINUTE)
+
+    await t.test('a key that was rotated meanwhile', async t => {
+      const keys = a.kernel.loaded.find(l => l.plugin.manifest.kind === 'auth' && /domainkey/.test(l.plugin.id))!
+      const rotate = (keys.service as AuthService).admin.find(x => x.name === 'key rotate')!
+      await rotate.run([], {}, { signal: AbortSignal.timeout(10_000) })
+      await a.agent.publishKeys()
+      b.kernel.peers.drop('unix.test')
+      await owner.ok(`UPDATE FLOW ${FLOW} VISIBILITY listed`)
+      t.match(await user.ok(`DESCRIBE FLOW ${FLOW}`), { kind: 'data' })
+    })
+
+    await t.test('days pass, the lease is renewed', async t => {
+      for (let day = 0; day < 2; day++) {
+        const before = mine().status.renewBy
+        for (const clock of [ours, theirs]) clock.turn(DAY)
+        b.kernel.subscriptions.poke(mine().name)
+        const renewed = () => (mine().status.renewBy === before ? undefined : true)
+        await eventually(b, renewed, 'renewed')
+      }
+      // The sessions of before have been silent for days.
+      await (await a.login(t)).write(FLOW, 'two')
+      t.same(await (await b.login(t)).follow(LOCAL, 2, { from: { at: 'earliest' } }), ['one', 'two'])
+    })
+
+    await t.test('what ends, ends by the clock of who said so', async t => {
+      for (const clock of [ours, theirs]) clock.turn(DAY + 11 * MINUTE)
+      await eventually(b, () => (mine().status.phase === 'revoked' ? true : undefined), 'the grant has ended')
+      t.pass()
+    })
+  })
+}

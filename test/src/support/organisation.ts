@@ -194,8 +194,10 @@ export class Internet {
   readonly registry: Bind
   readonly #t: Test
   readonly #authority = new Authority()
+  readonly #negativeTtl: number | undefined
 
-  private constructor(t: Test, network: Network, registry: Bind) {
+  private constructor(t: Test, network: Network, registry: Bind, negativeTtl?: number) {
+    this.#negativeTtl = negativeTtl
     this.#t = t
     this.network = network
     this.registry = registry
@@ -206,13 +208,14 @@ export class Internet {
     return this.#authority.ca
   }
 
-  static async start(t: Test): Promise<Internet> {
+  /** @param negativeTtl seconds that resolvers remember an absence at most */
+  static async start(t: Test, negativeTtl?: number): Promise<Internet> {
     const network = await Network.start()
     t.teardown(() => network.stop())
     const { address, within } = network.middle
     const registry = await Bind.start({ zones: [{ name: 'test' }], address, port: 53, within })
     t.teardown(() => registry.stop())
-    return new Internet(t, network, registry)
+    return new Internet(t, network, registry, negativeTtl)
   }
 
   /** An organisation on a host of its own, delegated by the zone in the middle. */
@@ -242,7 +245,8 @@ export class Internet {
   async resolver(host: Host): Promise<Unbound> {
     const { registry } = this
     const top = { anchors: { test: registry.ds('test') }, stubs: { test: `${registry.host}:53` } }
-    const resolver = await Unbound.start({ ...top, port: 53, within: host.within })
+    const negative = this.#negativeTtl === undefined ? {} : { negativeTtl: this.#negativeTtl }
+    const resolver = await Unbound.start({ ...top, ...negative, port: 53, within: host.within })
     this.#t.teardown(() => resolver.stop())
     return resolver
   }
