@@ -124,15 +124,10 @@ ${Object.entries(opt.anchors)
   .map(([zone, ds]) => `  trust-anchor: "${zone}. DS ${ds}"`)
   .join('\n')}
   local-zone: "." refuse
-<<<<<<< HEAD
 ${Object.keys(opt.stubs)
   .map(zone => `  local-zone: "${zone}." transparent`)
   .join('\n')}
-  cache-max-negative-ttl: 1
-=======
-  local-zone: "test." transparent
   cache-max-negative-ttl: ${opt.negativeTtl ?? 1}
->>>>>>> 04fc48e (test: F12 and F14: a name asked for before it existed, clocks ten minutes apart)
   val-bogus-ttl: 1
   ede: yes
 remote-control:
