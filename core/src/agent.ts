@@ -12,7 +12,7 @@ import { type Booted, boot, DEADLINES, type Deadlines, type Loaded } from './hos
 import { contexts } from './host/contexts.js'
 import type { Kernel } from './kernel.js'
 import { createLogger } from './log.js'
-import { addressOf, publishKeys, seed } from './names/seed.js'
+import { addressOf, publishKeys, readdress, seed } from './names/seed.js'
 import { systemClock } from './resources/clock.js'
 import { wake } from './resources/controllers.js'
 import { KIND_NAMES } from './resources/resources.js'
@@ -32,6 +32,8 @@ export interface AgentOptions {
 const DRAIN_MS = 10_000
 /** What stands in DNS of our keys changes with time: a rotated one begins, an old one ends. */
 const KEYS_MS = 600_000
+/** Addresses of this machine are looked for this often, where others are told them. */
+const ADDRESSES_MS = 10_000
 /** Names of a former place are looked for this often, and at the start. */
 const RETIRE_MS = 60_000
 /** Cursors that nobody uses are looked for this often, and at the start. */
@@ -167,6 +169,9 @@ export class Agent {
       void k.access.expire(call).catch(err => k.log.warn({ err }, 'a rotated access is not taken away yet'))
     }
     void every(k, 30_000, this.#closing.signal, rotated)
+    void every(k, ADDRESSES_MS, this.#closing.signal, () => {
+      void readdress(k, call).catch(err => k.log.warn({ err }, 'addresses not looked for'))
+    })
     const retire = () =>
       void k.announcement.retire(call).catch(err => k.log.warn({ err }, 'an old name of this agent stays'))
     retire()

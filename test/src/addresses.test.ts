@@ -1,8 +1,10 @@
+import { spawnSync } from 'node:child_process'
 import type { Config, DnsService } from '@fnaa/core'
 import { Bind, bindUnavailable } from '@fnaa/services'
 import t from 'tap'
 import { folder, freePort, TestAgent } from './support/agents.js'
 import { MINUTE, TurnableClock } from './support/clock.js'
+import { Internet, PORT, unavailable } from './support/organisation.js'
 
 const skip = bindUnavailable() ?? false
 const { default: dnsBind } = (await import(`${'@fnaa/dns-bind'}`)) as typeof import('@fnaa/dns-bind')
@@ -90,4 +92,27 @@ t.test('an agent whose address changes writes its own names anew, and the old on
     t.ok((await dns.health({ signal: AbortSignal.timeout(5000) })).ok)
     await (await b.login(t)).ok('NOOP')
   })
+})
+
+t.test('addresses of the machine are told as they are at each moment', { skip: unavailable }, async t => {
+  const internet = await Internet.start(t)
+  const extra = { listen: [`tls://0.0.0.0:${PORT}`], addresses: 'interfaces' }
+  const a = await internet.found(ZONE, { zoneKey: true, extra })
+  const said = () => a.bind.dig('+short', 'A', `fnaa.${ZONE}`).trim().split('\n').sort().join(' ')
+  const settled = async (what: string) => {
+    for (const end = Date.now() + 60_000; said() !== what; ) {
+      if (Date.now() > end) throw new Error(`not in a minute: ${what}, but ${said()}`)
+      await new Promise(resolve => setTimeout(resolve, 200))
+    }
+    t.pass(what)
+  }
+  const ip = (...words: string[]) => {
+    const [program = '', ...rest] = [...a.host.within, 'ip', 'address', ...words, 'dev', 'eth0']
+    t.equal(spawnSync(program, rest).status, 0)
+  }
+  t.equal(said(), a.host.address)
+  ip('add', '10.53.0.77/24')
+  await settled(`${a.host.address} 10.53.0.77`)
+  ip('del', '10.53.0.77/24')
+  await settled(a.host.address)
 })

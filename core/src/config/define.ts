@@ -64,8 +64,11 @@ export interface Config {
    * `421 MOVED`; it writes no names and moves no events.
    */
   readonly moved?: string
-  /** Addresses of `host` for its A records; default: that of the first listener where it is specific. */
-  readonly addresses?: readonly string[]
+  /**
+   * Addresses of `host` for its A records; default: that of the first listener where it is specific. `interfaces`: those of this
+   * machine that strangers may be told, as they are at each moment.
+   */
+  readonly addresses?: readonly string[] | 'interfaces'
   /** Directory for all state, mode 0700. */
   readonly data: string
   /** PEM files, or a directory in which a development CA is made on first use. */

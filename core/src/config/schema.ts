@@ -45,7 +45,10 @@ export const CONFIG_SCHEMA = object(
       description: 'host:port of the place to which the agent has moved: all that asks is sent there',
       examples: ['fnaa2.example.org:61000'],
     },
-    addresses: strings,
+    addresses: {
+      oneOf: [strings, { const: 'interfaces' }],
+      description: 'IP addresses, or interfaces for those of this machine',
+    },
     data: { type: 'string', minLength: 1 },
     tls: {
       oneOf: [

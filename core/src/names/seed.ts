@@ -4,6 +4,7 @@ import type { Call } from '../contract/common.js'
 import { FnaError } from '../contract/errors.js'
 import type { Kernel } from '../kernel.js'
 import type { Address } from '../server/listener.js'
+import { ownAddresses } from './interfaces.js'
 import { domainOf } from './names.js'
 import type { Registrar } from './registrar.js'
 
@@ -14,7 +15,9 @@ export function addressOf(config: Config, bound: readonly Address[]): Registrar[
   const port = advertised ? Number(advertised[1]) : (first?.port ?? 61_000)
   const specific = bound.map(a => a.host).filter(h => h !== '::' && h !== '0.0.0.0')
   const tls = bound.find(a => a.port === port)?.protocol === 'tls'
-  return { host: advertised?.[0] ?? config.host, port, tls, addresses: config.addresses ?? [...new Set(specific)] }
+  const { addresses } = config
+  const found = addresses === 'interfaces' ? ownAddresses(config.network?.allow ?? []) : addresses
+  return { host: advertised?.[0] ?? config.host, port, tls, addresses: found ?? [...new Set(specific)] }
 }
 
 /** Namespaces of the config are made where they are missing. */
@@ -40,6 +43,17 @@ export async function seed(k: Kernel, c: Call): Promise<void> {
       c,
     )
   }
+}
+
+/** Looks whether this machine has other addresses than it had, where it is to tell them. Without any, the old ones stay. */
+export async function readdress(k: Kernel, c: Call): Promise<void> {
+  if (k.config.addresses !== 'interfaces') return
+  const addresses = ownAddresses(k.config.network?.allow ?? [])
+  const before = k.registrar.agent
+  if (addresses.length === 0 || addresses.join() === before.addresses.join()) return
+  k.log.info({ addresses, before: before.addresses }, 'the addresses of this machine have changed')
+  k.registrar.agent = { ...before, addresses }
+  await ownNames(k, c)
 }
 
 /** Milliseconds between two tries, doubling. */
