@@ -18,7 +18,7 @@ import { wake } from './resources/controllers.js'
 import { KIND_NAMES } from './resources/resources.js'
 import { sealKey } from './resources/seal.js'
 import type { Address } from './server/listener.js'
-import { loadCertificates } from './tls/certificates.js'
+import { loadCertificates, loadRoots } from './tls/certificates.js'
 
 export interface AgentOptions {
   readonly config: Config
@@ -121,6 +121,7 @@ export class Agent {
         dial,
         resolve: resolver.resolve,
         certificates,
+        roots: await loadRoots(config),
         epoch: leadership.epoch,
       } as unknown as { -readonly [K in keyof Kernel]: Kernel[K] }
       Object.defineProperty(k, 'draining', { get: () => state.draining })

@@ -6,6 +6,7 @@ import { Brokers } from './data/brokers.js'
 import { Positions } from './data/positions.js'
 import { Issued } from './federation/issued.js'
 import { Peers } from './federation/peers.js'
+import { Pins } from './federation/pins.js'
 import { Provider } from './federation/provider.js'
 import { Quotas } from './federation/quotas.js'
 import { Subscriptions } from './federation/subscriptions.js'
@@ -60,6 +61,7 @@ export async function assemble(
   k.provider = new Provider(k)
   k.quotas = new Quotas(k)
   k.peers = new Peers(k)
+  k.pins = new Pins(k)
   k.subscriptions = new Subscriptions(k)
   k.processors = new Processors(k, base)
   k.queue = new WorkQueue({
@@ -71,9 +73,12 @@ export async function assemble(
   k.run = (command: Command, session: Session) => run(k, command, session)
   for (const l of k.loaded) {
     if (l.plugin.manifest.kind !== 'auth') continue
-    ;(l.service as AuthService).watch(principal => {
+    ;(l.service as AuthService).watch((principal, key) => {
+      if (key !== undefined) {
+        k.pins.lost(principal, key).catch(err => k.log.error({ peer: principal, err }, 'a lost key is not noted'))
+        return
+      }
       k.sessions.cut(s => s.identity?.principal === principal)
-      k.peers.drop(principal)
       // What stands on the account ends with its password (hardening H7).
       for (const a of k.resources.by('Access', 'who', principal))
         void k.resources.delete('Access', a.name, { ...call, reserve: true }, a.uid).catch(() => undefined)

@@ -8,6 +8,7 @@ import type { Brokers } from './data/brokers.js'
 import type { Positions } from './data/positions.js'
 import type { Issued } from './federation/issued.js'
 import type { Peers } from './federation/peers.js'
+import type { Pins } from './federation/pins.js'
 import type { Provider } from './federation/provider.js'
 import type { Quotas } from './federation/quotas.js'
 import type { Subscriptions } from './federation/subscriptions.js'
@@ -51,12 +52,15 @@ export interface Kernel {
   readonly provider: Provider
   readonly quotas: Quotas
   readonly peers: Peers
+  readonly pins: Pins
   readonly subscriptions: Subscriptions
   readonly processors: Processors
   readonly dial: Dial
   readonly resolve: Resolve
   readonly listener: Listener
   readonly certificates: Certificates | null
+  /** CAs that may vouch for a domain at level pkix, PEM; null: the system's. */
+  readonly roots: string | null
   /** This life's number: rises with every election, so with every boot (federation rule 8). */
   readonly epoch: number
   readonly draining: boolean

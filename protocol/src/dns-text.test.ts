@@ -69,3 +69,23 @@ t.test('the key record', async t => {
   for (const s of ['a', 'k2026', '2026-a', 'a'.repeat(63)]) t.ok(isSelector(s), s)
   for (const s of ['', '-a', 'a-', 'a--b', 'A', 'a.b', 'a_b', 'a'.repeat(64), 'é']) t.notOk(isSelector(s), s)
 })
+
+t.test('the word of the key before: both halves, or none', async t => {
+  const key = Buffer.alloc(32, 7)
+  const vouched = { by: Buffer.alloc(32, 6), signature: Buffer.alloc(64, 5) }
+  const text = formatKeyRecord({ key, vouched })
+  t.same(parseKeyRecord([[text]]), { key, vouched })
+  t.ok(formatKeyRecord({ key, vouched, notAfter: 99_999_999_999 }).length <= 255)
+  const [by, signature] = text.slice(text.indexOf('b=') + 2).split('.')
+  for (const b of [
+    '',
+    'x',
+    by,
+    `${by}.`,
+    `.${signature}`,
+    `${by}.${signature}.`,
+    `${signature}.${by}`,
+    `${by} .${signature}`,
+  ])
+    t.same(parseKeyRecord([[`v=FNAP1; k=ed25519; p=${key.toString('base64')}; b=${b}`]]), { key }, `b=${b}`)
+})

@@ -45,6 +45,14 @@ export interface KeyRecord {
   readonly notAfter?: number
   /** A note for people. */
   readonly note?: string
+  /** The key before it, and its signature over {@link succession}: who knows that key, knows this one. */
+  readonly vouched?: Vouched
+}
+export interface Vouched {
+  /** 32 bytes. */
+  readonly by: Uint8Array
+  /** 64 bytes. */
+  readonly signature: Uint8Array
 }
 
 /** @throws FnapError BADVALUE */
@@ -53,9 +61,10 @@ export function formatKeyRecord(r: KeyRecord): string {
   if (r.notAfter !== undefined && !isSeconds(r.notAfter)) throw fnapError('BADVALUE', 'x is seconds since 1970')
   return format([
     ['k', 'ed25519'],
-    ['p', r.key ? Buffer.from(r.key).toString('base64') : ''],
+    ['p', r.key ? base64(r.key) : ''],
     ['x', r.notAfter?.toString()],
     ['n', r.note],
+    ['b', r.vouched && `${base64(r.vouched.by)}.${base64(r.vouched.signature)}`],
   ])
 }
 
@@ -78,8 +87,18 @@ export function parseKeyRecord(records: readonly (readonly string[])[]): KeyReco
     key: text === '' ? null : keyBytes(text),
     ...(x === undefined ? {} : { notAfter: Number(x) }),
     ...(note === undefined ? {} : { note }),
+    ...vouchedIn(tags.get('b')),
   }
 }
+
+/** What is malformed there vouches for nothing; the key itself is as good as without it. */
+function vouchedIn(text = ''): { readonly vouched?: Vouched } {
+  const [by = '', signature = '', more] = text.split('.')
+  if (more !== undefined || !/^[A-Za-z0-9+/]{43}=$/.test(by) || !/^[A-Za-z0-9+/]{86}==$/.test(signature)) return {}
+  return { vouched: { by: Buffer.from(by, 'base64'), signature: Buffer.from(signature, 'base64') } }
+}
+
+const base64 = (bytes: Uint8Array): string => Buffer.from(bytes).toString('base64')
 
 /** Is it a selector: 1 to 63 of a-z 0-9 and single inner hyphens? */
 export function isSelector(text: string): boolean {

@@ -56,6 +56,14 @@ export function transcript(role: 'initiator' | 'responder', f: TranscriptFields)
   return Buffer.concat([Buffer.from(`FNAP DOMAINKEY-ED25519 v1 ${role}\0`, 'latin1'), ...fields.map(prefixed)])
 }
 
+/** What a key signs to vouch for the one that comes after it. */
+export const succession = (before: Uint8Array, after: Uint8Array): Buffer =>
+  Buffer.concat([Buffer.from('FNAP DOMAINKEY-ED25519 v1 successor\0', 'latin1'), prefixed(before), prefixed(after)])
+
+/** SHA-256 of the 32 bytes of a key, base64 without padding: what a person compares. */
+export const fingerprintOf = (key: Uint8Array): string =>
+  createHash('sha256').update(key).digest('base64').replace(/=+$/, '')
+
 function prefixed(field: string | Uint8Array): Buffer {
   const bytes = typeof field === 'string' ? Buffer.from(field, 'latin1') : field
   const length = Buffer.alloc(4)

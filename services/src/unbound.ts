@@ -90,11 +90,20 @@ export class Unbound {
 
   /** Forgets a zone: what was bogus is remembered for a minute else. */
   flush(zone: string): void {
-    for (const words of [
-      ['flush_infra', 'all'],
-      ['flush_zone', zone],
-    ])
-      spawnSync(program('unbound-control') ?? 'unbound-control', ['-c', join(this.directory, 'unbound.conf'), ...words])
+    this.#control('flush_infra', 'all')
+    this.#control('flush_zone', zone)
+  }
+
+  /** One more zone whose server (`host:port`) no glue could name. */
+  stub(zone: string, server: string): void {
+    this.#control('stub_add', `${zone}.`, server.replace(/:(\d+)$/, '@$1'))
+  }
+
+  #control(...words: string[]): void {
+    const conf = join(this.directory, 'unbound.conf')
+    const ran = spawnSync(program('unbound-control') ?? 'unbound-control', ['-c', conf, ...words], { encoding: 'utf8' })
+    if (ran.status !== 0)
+      throw new Error(`unbound-control ${words[0]}: ${ran.error?.message ?? ran.stdout}${ran.stderr}`)
   }
 
   async stop(): Promise<void> {

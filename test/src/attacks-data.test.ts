@@ -118,7 +118,7 @@ t.test('H9 a store that is getting full: strangers stop, owners go on', async t 
   await owner.ok(`GRANT read ON FLOW ${FLOW} TO emiliano.test`)
   t.equal(await ask(`READ FLOW ${FLOW} FROM CURSOR x`), '429 QUOTA', 'a cursor')
   const before = a.kernel.resources.count('Peer')
-  await a.kernel.peers.met({ type: 'domain', principal: 'other.test' }, '127.0.0.1')
+  await a.kernel.pins.admit({ type: 'domain', principal: 'other.test', level: 'dnssec' }, '127.0.0.1')
   t.equal(a.kernel.resources.count('Peer'), before, 'a peer is not remembered')
   await owner.ok('CREATE FLOW other.flows.unix.test')
 })

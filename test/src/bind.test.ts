@@ -1,81 +1,9 @@
-import type { AuthService, Config } from '@fnaa/core'
-import { Bind, bindUnavailable, Unbound, unboundUnavailable } from '@fnaa/services'
-import t, { type Test } from 'tap'
-import { folder, freePort, TestAgent } from './support/agents.js'
-
-const skip = bindUnavailable() ?? unboundUnavailable() ?? false
-const { default: dnsBind } = (await import(`${'@fnaa/dns-bind'}`)) as typeof import('@fnaa/dns-bind')
-
-/** A signed parent, two organisations with a signed zone each, and a resolver that validates from the parent's key. */
-async function internet(t: Test) {
-  const port = { a: await freePort(), b: await freePort() }
-  const zone = (name: string, agent: number) => ({
-    name,
-    records: [
-      'fnaa A 127.0.0.1',
-      ...[name, `flows.${name}`].flatMap(n => [
-        `_fnap.${n}. TXT "v=FNAP1; d=${name}"`,
-        `_fnap._tcp.${n}. SRV 0 0 ${agent} fnaa.${name}.`,
-      ]),
-    ],
-  })
-  const [a, b] = await Promise.all([
-    Bind.start({ zones: [zone('unix.test', port.a)] }),
-    Bind.start({ zones: [zone('emiliano.test', port.b)] }),
-  ])
-  const delegated = (name: string, at: Bind) => [
-    `${name}. NS ns.${name}.`,
-    `ns.${name}. A ${at.host}`,
-    `${name}. DS ${at.ds(name)}`,
-  ]
-  const registry = await Bind.start({
-    zones: [{ name: 'test', records: [...delegated('unix.test', a), ...delegated('emiliano.test', b)] }],
-  })
-  const at = (bind: Bind) => `${bind.host}:${bind.port}`
-  const resolver = await Unbound.start({
-    anchors: { test: registry.ds('test') },
-    stubs: { test: at(registry), 'unix.test': at(a), 'emiliano.test': at(b) },
-  })
-  t.teardown(() => Promise.all([resolver.stop(), registry.stop(), a.stop(), b.stop()]))
-  return { a, b, registry, resolver, port }
-}
-
-/** An agent whose names are in BIND; its domain is proved by DNSSEC or not at all. */
-async function agent(t: Test, net: Awaited<ReturnType<typeof internet>>, side: 'a' | 'b'): Promise<TestAgent> {
-  const domain = side === 'a' ? 'unix.test' : 'emiliano.test'
-  const bind = net[side]
-  const data = await folder(t)
-  const where = {
-    domain,
-    data: `${data}/${domain}`,
-    port: net.port[side],
-    dnsPort: await freePort(),
-    ca: `${data}/ca`,
-    neighbours: {},
-  }
-  const change = (config: Config): Config => ({
-    ...config,
-    resolver: { servers: [`${net.resolver.host}:${net.resolver.port}`], trustAd: true },
-    trust: {},
-    plugins: [
-      ...config.plugins.filter(p => p && 'manifest' in p && p.manifest.kind !== 'dns'),
-      dnsBind({ server: `${bind.host}:${bind.port}`, keyFile: bind.keyFile(domain, 'agent'), timeoutMs: 1000 }),
-    ],
-  })
-  const started = await new TestAgent(where, { change }).start()
-  t.teardown(() => started.close())
-  // The operator publishes the key that the agent shows.
-  for (const l of started.kernel.loaded.filter(l => l.plugin.manifest.kind === 'auth'))
-    for (const { owner, records } of await (l.service as AuthService).records({ signal: AbortSignal.timeout(5000) }))
-      for (const r of records)
-        if (r.type === 'TXT')
-          bind.update(domain, [`update add ${owner}. 60 TXT ${r.strings.map(s => `"${s}"`).join(' ')}`])
-  return started
-}
+import t from 'tap'
+import { Internet, unavailable as skip } from './support/internet.js'
 
 t.test('names in BIND, domains proved by DNSSEC', { skip }, async t => {
-  const net = await internet(t)
-  const [a, b] = [await agent(t, net, 'a'), await agent(t, net, 'b')]
+  const net = await Internet.start(t)
+  const [a, b] = [await net.agent(t, 'a'), await net.agent(t, 'b')]
   const owner = await a.login(t)
   const user = await b.login(t)
 

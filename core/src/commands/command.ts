@@ -36,7 +36,11 @@ export function context(kernel: Kernel, session: Session, command: Command): Con
       throw fnapError('DENIED', 'FOR must name a user of the domain that has logged in')
     }
   }
-  if (speaksFor !== undefined) return { kernel, session, subject: subjectOf(who, speaksFor), call: session.call }
+  // A domain's is made anew each time: it may have been suspended meanwhile.
+  if (who.type === 'domain') {
+    const subject = subjectOf(who, speaksFor, kernel.pins.suspended(who.principal) !== undefined)
+    return { kernel, session, subject, call: session.call }
+  }
   if (session.identity) session.subject ??= subjectOf(who)
   return { kernel, session, subject: session.subject ?? subjectOf(who), call: session.call }
 }

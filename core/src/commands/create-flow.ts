@@ -2,7 +2,7 @@ import { signalAfter } from '@fnaa/client'
 import { isFnapError } from '@fnaa/protocol'
 import type { FlowSpec } from '../contract/kinds.js'
 import type { Resource } from '../contract/store.js'
-import { aliasOf, isAlias } from '../names/names.js'
+import { aliasOf, isAlias, isHost } from '../names/names.js'
 import { condition, isTrue, same } from '../resources/conditions.js'
 import { step } from '../resources/steps.js'
 import { about } from './about.js'
@@ -28,7 +28,7 @@ export const createFlow: Handler = {
     const name = (command.args as Words)['flow'] as string
     const ns = managedNamespaceOf(cx, name)
     isEndpointLike(name)
-    if (name === kernel.config.host) throw fnapError('CONFLICT', 'that is the name of the agent itself')
+    if (isHost(kernel, name)) throw fnapError('CONFLICT', 'that is the name of an agent')
     if (kernel.resources.get('Namespace', name)) throw fnapError('CONFLICT', 'a namespace has that name')
     const spec = specOf(cx, ns, command.options)
     const broker = kernel.brokers.operated.get(spec.broker)

@@ -2,7 +2,7 @@ import { isIP } from 'node:net'
 import { fnapError, isFnapError } from '@fnaa/protocol'
 import type { NamespaceSpec } from '../contract/kinds.js'
 import type { Resource } from '../contract/store.js'
-import { domainOf, namespaceOf } from '../names/names.js'
+import { domainOf, isHost, namespaceOf } from '../names/names.js'
 import { about } from './about.js'
 import { type Context, ending, type Handler, patience, user, type Words } from './command.js'
 import { namesStand } from './namespace-names.js'
@@ -21,7 +21,7 @@ export const createNamespace: Handler = {
     mayCreate(cx, name)
     const zone = domainOf(kernel.config.domains, name)
     if (zone === undefined) throw fnapError('BADVALUE', 'the namespace must lie in a domain of this agent')
-    if (name === kernel.config.host) throw fnapError('CONFLICT', 'that is the name of the agent itself')
+    if (isHost(kernel, name)) throw fnapError('CONFLICT', 'that is the name of an agent')
     if (kernel.resources.get('Flow', name)) throw fnapError('CONFLICT', 'a flow has that name')
     const broker = (o['broker'] as string | undefined) ?? kernel.brokers.default?.id
     if (broker === undefined) throw fnapError('NOTSUPPORTED', 'this agent operates no broker')

@@ -19,9 +19,10 @@ const row = (cx: Context, p: Resource<'Peer'>) =>
       ['peer', p.name],
       ['level', p.status.level],
       ['blocked', p.spec.blocked ?? false],
+      ['suspended', p.status.suspended?.why],
       ['subscriptions', cx.kernel.resources.by('Subscriber', 'peer', p.name).filter(s => !isTombstone(s)).length],
     ],
-    { keys: p.status.keys, address: p.status.address, quota: p.spec.quota },
+    { keys: p.status.keys, suspension: p.status.suspended, address: p.status.address, quota: p.spec.quota },
   )
 
 export const getPeers: Handler = {
@@ -64,8 +65,10 @@ export const updatePeer: Handler = {
         { kind: 'Peer', name: domain, spec: change, finalizers: [], status: { conditions: [] } },
         ending(cx),
       )
-    if (o['trust'] !== undefined)
+    if (o['trust'] !== undefined) {
       await cx.kernel.audit.write({ what: 'trust', who: cx.subject.principals[0]!, on: domain })
+      await cx.kernel.pins.trust(domain, ending(cx))
+    }
     if (o['blocked'] === true) {
       sessions.cut(s => s.identity?.type === 'domain' && s.identity.principal === domain)
       const flows = new Set(resources.by('Subscriber', 'peer', domain).map(s => s.spec.flow))

@@ -2,7 +2,7 @@ import { signalAfter } from '@fnaa/client'
 import { type CommandFrom, type From, fnapError, jsonLine, parseNewName } from '@fnaa/protocol'
 import type { Agreement } from '../federation/agreement.js'
 import type { Mine } from '../federation/subscriptions.js'
-import { aliasName, domainOf, namespaceOf, shown } from '../names/names.js'
+import { aliasName, domainOf, isHost, namespaceOf, shown } from '../names/names.js'
 import type { Result } from '../server/session.js'
 import {
   type Context,
@@ -66,7 +66,7 @@ function localOf(cx: Context, source: string, given: string | undefined): { loca
   }
   // It is made, so what CREATE refuses is refused here too (hardening H15), of an alias as well.
   parseNewName(name, 'LOCAL')
-  if (name === cx.kernel.config.host) throw fnapError('CONFLICT', 'LOCAL is the name of the agent itself')
+  if (isHost(cx.kernel, name)) throw fnapError('CONFLICT', 'LOCAL is the name of an agent')
   // Inside our domains there is no alias: it would show which namespaces there are that the caller may not see.
   if (domainOf(cx.kernel.config.domains, name) === undefined) return { local: aliasName(me, name), alias: true }
   managedNamespaceOf(cx, name, 'LOCAL')

@@ -91,6 +91,8 @@ export interface Config {
     readonly levels?: readonly ('dnssec' | 'pkix')[]
     /** Domains, by name, for which unsigned DNS suffices. */
     readonly dns?: readonly string[]
+    /** A PEM file of CAs, beside the system's, whose certificates vouch for domains at level pkix. */
+    readonly ca?: string
   }
   readonly network?: {
     /** CIDR ranges that strangers may name although they are private or loopback. */

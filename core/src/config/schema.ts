@@ -69,6 +69,7 @@ export const CONFIG_SCHEMA = object(
     trust: object({
       levels: { type: 'array', items: { enum: ['dnssec', 'pkix'] } },
       dns: { type: 'array', items: domain },
+      ca: { type: 'string', minLength: 1, description: 'a PEM file of CAs that vouch for domains' },
     }),
     network: object({ allow: strings }),
     publishEndpoints: { type: 'boolean' },

@@ -17,6 +17,7 @@ export async function surroundings(config: Config, opt: { readonly dates?: boole
   const { tls, data } = config
   // What is of the wrong type has been said already.
   const found = typeof data === 'string' ? [...(await folder('data', data)), ...tooLong(data)] : []
+  found.push(...(await vouching(config.trust?.ca)))
   if (typeof tls !== 'object' || tls === null || !Object.values(tls).every(path => typeof path === 'string'))
     return found
   if ('development' in tls) return [...found, ...(await folder('tls.development', tls.development))]
@@ -55,34 +56,51 @@ function tooLong(data: string): Problem[] {
   return [{ path: ['data'], message: `data is ${data}: ${rule}` }]
 }
 
+/** The PEM of a file of the config, or undefined where `problems` has one more. */
+async function pemOf<T>(
+  problems: Problem[],
+  option: string,
+  path: string,
+  parse: (pem: string) => T,
+  what: string,
+): Promise<T | undefined> {
+  const fail = (why: string) => {
+    problems.push({ path: option.split('.'), message: `${option} is ${path}: ${why}` })
+    return undefined
+  }
+  let pem: string
+  try {
+    pem = await readFile(path, 'utf8')
+  } catch (e) {
+    const { code } = e as NodeJS.ErrnoException
+    const why: Readonly<Record<string, string>> = {
+      ENOENT: 'there is no such file',
+      EACCES: 'this user may not read it; let the user that runs the agent read it',
+      EISDIR: 'it is a directory',
+    }
+    return fail(`${why[code ?? ''] ?? `it cannot be read (${code})`}; it must be ${what}, in PEM`)
+  }
+  try {
+    return parse(pem)
+  } catch {
+    return fail(`it holds no ${what.replace(/^an? /, '')} in PEM`)
+  }
+}
+
+const certificate = (pem: string) => new X509Certificate(pem)
+
+async function vouching(path: unknown): Promise<Problem[]> {
+  const problems: Problem[] = []
+  if (typeof path === 'string') await pemOf(problems, 'trust.ca', path, certificate, 'a certificate')
+  return problems
+}
+
 async function certificates(config: Config, tls: { cert: string; key: string; ca?: string }, dates: boolean) {
   const problems: Problem[] = []
-  const read = async <T>(option: string, path: string, parse: (pem: string) => T, what: string) => {
-    const fail = (why: string) => {
-      problems.push({ path: option.split('.'), message: `${option} is ${path}: ${why}` })
-      return undefined
-    }
-    let pem: string
-    try {
-      pem = await readFile(path, 'utf8')
-    } catch (e) {
-      const { code } = e as NodeJS.ErrnoException
-      const why: Readonly<Record<string, string>> = {
-        ENOENT: 'there is no such file',
-        EACCES: 'this user may not read it; let the user that runs the agent read it',
-        EISDIR: 'it is a directory',
-      }
-      return fail(`${why[code ?? ''] ?? `it cannot be read (${code})`}; it must be ${what}, in PEM`)
-    }
-    try {
-      return parse(pem)
-    } catch {
-      return fail(`it holds no ${what.replace(/^an? /, '')} in PEM`)
-    }
-  }
-  const cert = await read('tls.cert', tls.cert, pem => new X509Certificate(pem), 'a certificate')
-  const key = await read('tls.key', tls.key, pem => createPrivateKey(pem), 'a private key without password')
-  if (tls.ca !== undefined) await read('tls.ca', tls.ca, pem => new X509Certificate(pem), 'a certificate')
+  const cert = await pemOf(problems, 'tls.cert', tls.cert, certificate, 'a certificate')
+  const secret = (pem: string) => createPrivateKey(pem)
+  const key = await pemOf(problems, 'tls.key', tls.key, secret, 'a private key without password')
+  if (tls.ca !== undefined) await pemOf(problems, 'tls.ca', tls.ca, certificate, 'a certificate')
   if (cert) problems.push(...fits(config, tls, cert, key, dates))
   return problems
 }

@@ -9,7 +9,12 @@ export interface Identity {
   /** Seconds until the session ends. */
   readonly expiresIn?: number
   /** For a domain: selector and SHA-256 fingerprint of the key that proved it. */
-  readonly key?: { readonly selector: string; readonly fingerprint: string }
+  readonly key?: {
+    readonly selector: string
+    readonly fingerprint: string
+    /** Fingerprint of the key before it, where that one vouches for it. */
+    readonly succeeds?: string
+  }
 }
 
 /** What a step comes to. To throw is a temporary failure, never an accept and never a reject. */
@@ -78,6 +83,9 @@ export interface AuthService extends Service {
   readonly admin: readonly AdminCommand[]
   /** Records that must stand in DNS for others to believe us (keys); grouped by owner. Published by the kernel where the DNS plugin may. */
   records(c: Call): Promise<readonly { readonly owner: string; readonly records: readonly DnsRecord[] }[]>
-  /** Calls `changed` when an account ended or changed its password, or a key went: its sessions are cut (hardening H7). */
-  watch(changed: (principal: string) => void): void
+  /**
+   * Calls `changed` when an account ended or changed its password: its sessions are cut (hardening H7); or when a domain's
+   * key went, with the key's fingerprint: what it proved is cut, and the domain has to prove itself again (hardening H8).
+   */
+  watch(changed: (principal: string, key?: string) => void): void
 }

@@ -246,7 +246,17 @@ export interface Kinds {
   Peer: {
     spec: { readonly blocked?: boolean; readonly quota?: { readonly subscriptions?: number } }
     status: Conditions & {
+      /** The highest that it had within 30 days, and when it had it last. */
       readonly level?: string
+      readonly levelAt?: string
+      /** What it was granted rests until the owner says TRUST (hardening H8): why, and what it shows now. */
+      readonly suspended?: {
+        readonly since: string
+        readonly why: 'keys' | 'level'
+        readonly level?: string
+        readonly key?: { readonly selector: string; readonly fingerprint: string }
+      }
+      /** The one that was used last stands last. */
       readonly keys?: readonly { readonly selector: string; readonly fingerprint: string; readonly seen: string }[]
       readonly address?: string
       readonly backoffUntil?: string

@@ -4,9 +4,13 @@ import type { AuthMechanism, Identity } from '../contract/auth.js'
 import type { Call } from '../contract/common.js'
 import { FnaError, isFna } from '../contract/errors.js'
 import type { Kernel } from '../kernel.js'
+import { secureAs } from './callback.js'
 import type { Place } from './peers.js'
 
 export const DOMAINKEY = 'DOMAINKEY-ED25519'
+/** What our own users hear of a domain that is suspended (hardening H8). */
+const CHANGED =
+  'the domain of that flow proves itself otherwise than before; UPDATE PEER with TRUST yes accepts it as it is now'
 /** Of the places that SRV names, so many are tried. */
 const MOST_PLACES = 4
 
@@ -78,12 +82,7 @@ function mechanism(k: Kernel): AuthMechanism {
  */
 async function loginAt(k: Kernel, m: AuthMechanism, place: Place, at: At, implicit: boolean, c: Call): Promise<Pooled> {
   const stream = await k.dial({ host: at.host, port: at.port }, c)
-  const secure = {
-    servername: place.domain,
-    certificate: 'recorded',
-    alpn: 'required',
-    minVersion: 'TLSv1.3',
-  } as const
+  const secure = secureAs(k, place.domain, 'recorded')
   const connection = await FnapConnection.connect(stream, implicit ? { tls: secure } : {}, c)
   try {
     if (!implicit) await connection.starttls(secure, c)
@@ -92,9 +91,9 @@ async function loginAt(k: Kernel, m: AuthMechanism, place: Place, at: At, implic
     const identity = (await connection.authenticate(DOMAINKEY, exchange, { signal: c.signal })) as Identity
     if (identity.type !== 'domain' || identity.principal !== place.domain)
       throw new FnaError('FNA_ERR_DENIED', 'another domain answered')
-    const refused = k.peers.refusal(identity)
+    const refused = await k.pins.admit(identity, at.host)
     if (refused !== null) throw new FnaError('FNA_ERR_DENIED', refused)
-    await k.peers.met(identity, at.host)
+    if (k.pins.suspended(place.domain)) throw fnapError('UNAVAILABLE', CHANGED)
     return { connection, identity, implicit }
   } catch (e) {
     connection.destroy()

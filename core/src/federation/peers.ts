@@ -1,17 +1,14 @@
 import { findNamespace, type Reply, type ResolveAny, signalAfter } from '@fnaa/client'
 import { fnapError, formatCommand, formatPair, isWithin, jsonLine, parseItem } from '@fnaa/protocol'
 import type { Words } from '../commands/command.js'
-import type { Identity } from '../contract/auth.js'
 import type { Call } from '../contract/common.js'
 import { isFna } from '../contract/errors.js'
 import type { Kernel } from '../kernel.js'
 import { domainOf, UNSEEN } from '../names/names.js'
-import { iso } from '../resources/clock.js'
 import type { Result } from '../server/session.js'
 import { AntiEntropy } from './anti-entropy.js'
 import { type At, DOMAINKEY, logIn, logInAt, type Pooled, remote } from './login.js'
 
-const MOST_STRANGERS = 10_000
 /** What a stranger's error may be to our user: another symbol could close the session, or send it elsewhere. */
 const RELAYED = ['NOTFOUND', 'DENIED', 'NOTSUPPORTED'] as const
 const RELAY_CACHE_MS = 10_000
@@ -49,56 +46,6 @@ export class Peers {
     return this.#k.resources.get('Peer', domain)?.spec.blocked === true
   }
 
-  /** Does the level suffice, and is the domain not blocked? @returns null, or why not (for the log) */
-  refusal(who: Identity): string | null {
-    if (this.blocked(who.principal)) return `${who.principal} is blocked`
-    if (this.#suffices(who)) return null
-    return `level ${who.level ?? 'none'} of ${who.principal} does not suffice: see trust in the config`
-  }
-
-  #suffices(who: Identity): boolean {
-    const { trust } = this.#k.config
-    if (who.level === 'dnssec' || who.level === 'pkix') return (trust?.levels ?? ['dnssec', 'pkix']).includes(who.level)
-    return trust?.dns?.includes(who.principal) ?? false
-  }
-
-  /** Remembers a domain that has proved itself, and the key it used. Strangers without a grant are bounded (hardening H9). */
-  async met(who: Identity, address: string): Promise<void> {
-    const { resources, clock } = this.#k
-    const c = { signal: signalAfter(30_000) }
-    const seen = who.key ? [{ ...who.key, seen: iso(clock.now()) }] : []
-    const known = resources.get('Peer', who.principal)
-    if (!known) {
-      // Who is not remembered is a stranger again the next time: no reason to let nobody in.
-      if (!(await this.#k.room.for('strangers'))) return
-      if (resources.count('Peer') >= MOST_STRANGERS) await this.#forgetOne(c)
-      const status = { conditions: [], ...(who.level ? { level: who.level } : {}), keys: seen, address }
-      await resources
-        .create({ kind: 'Peer', name: who.principal, spec: {}, finalizers: [], status }, c)
-        .catch(e => (isFna(e, 'FNA_ERR_EXISTS') ? undefined : Promise.reject(e)))
-      return
-    }
-    const keys = [...(known.status.keys ?? []).filter(k => k.fingerprint !== who.key?.fingerprint), ...seen].slice(-8)
-    const same =
-      known.status.level === who.level && keys.length === known.status.keys?.length && known.status.address === address
-    if (same) return
-    await resources.update(
-      'Peer',
-      who.principal,
-      p => ({ status: { ...p.status, ...(who.level ? { level: who.level } : {}), keys, address } }),
-      c,
-    )
-  }
-
-  async #forgetOne(c: Call): Promise<void> {
-    const { resources } = this.#k
-    const stranger = resources
-      .list('Peer')
-      .filter(p => p.spec.blocked !== true && resources.by('Subscriber', 'peer', p.name).length === 0)
-      .sort((a, b) => (a.status.keys?.at(-1)?.seen ?? '').localeCompare(b.status.keys?.at(-1)?.seen ?? ''))[0]
-    if (stranger) await resources.delete('Peer', stranger.name, c, stranger.uid)
-  }
-
   /** Which namespace, whose identity (design §5). @throws FnapError NOTFOUND, UNAVAILABLE */
   async find(flow: string, c: Call, self = false): Promise<Place> {
     try {
@@ -125,9 +72,10 @@ export class Peers {
    * @returns `421 MOVED` itself where another domain speaks for the name now: who asks looks for it again
    */
   async request(place: Place, line: string, c: Call): Promise<Reply> {
-    let broken = 0
+    let breaks = 0
     for (let moves = 0; ; ) {
-      const pooled = await this.#connection(place, c)
+      const made = this.#connection(place, c)
+      const pooled = await made
       try {
         const reply = await pooled.connection.command(line, { signal: c.signal, timeoutMs: 40_000 })
         if (reply.symbol !== 'MOVED' || (await this.#handedOver(place, c))) return reply
@@ -135,9 +83,11 @@ export class Peers {
           throw fnapError('REMOTE', 'the agent of that flow has moved, and nobody says where to')
         await this.#follow(place, pooled, reply.address, c)
       } catch (e) {
-        this.#pool.delete(place.domain)
+        if (this.#pool.get(place.domain) === made) this.#pool.delete(place.domain)
         pooled.connection.destroy()
-        if (broken++ > 0 || c.signal.aborted || !isFna(e, 'FNA_ERR_UNAVAILABLE')) throw remote(e)
+        // Broken, or ended here because the key that proved it went: the domain proves itself anew.
+        const broken = isFna(e, 'FNA_ERR_UNAVAILABLE') || isFna(e, 'FNA_ERR_CLOSED')
+        if (breaks++ > 0 || c.signal.aborted || !broken) throw remote(e)
       }
     }
   }
@@ -158,11 +108,17 @@ export class Peers {
     await this.#pooled(place, logInAt(this.#k, place, from, at, c))
   }
 
-  /** Ends our connection to a domain, whose key went. */
-  drop(domain: string): void {
+  /** Ends our connection to a domain: any, or the one that a key has proved which went. */
+  drop(domain: string, fingerprint?: string): void {
     const pooled = this.#pool.get(domain)
-    this.#pool.delete(domain)
-    void pooled?.then(p => p.connection.destroy()).catch(() => undefined)
+    if (fingerprint === undefined) this.#pool.delete(domain)
+    void pooled
+      ?.then(p => {
+        if (fingerprint !== undefined && p.identity.key?.fingerprint !== fingerprint) return
+        if (this.#pool.get(domain) === pooled) this.#pool.delete(domain)
+        p.connection.destroy()
+      })
+      .catch(() => undefined)
   }
 
   levelOf(domain: string): Promise<string | undefined> | undefined {

@@ -55,6 +55,8 @@ export class Provider {
     const known = this.#k.resources.get('Subscriber', w.id)
     if (known) checkKnown(known, w)
     if (known?.spec.generation === w.generation && !sameWish(known, w)) throw stale(known)
+    // Whoever it is now, nothing is told and nothing is made before our owner has looked at it (hardening H8).
+    if (this.#k.pins.suspended(w.peer)) return null
     if (w.filter !== undefined) throw fnapError('NOTSUPPORTED', 'FILTER is not supported by this agent')
     const flow = await this.#authorise(w)
     if (!known) await this.#k.quotas.subscriber(w)
@@ -72,6 +74,7 @@ export class Provider {
   async stop(w: { peer: string; id: string; generation: number }, signal: AbortSignal): Promise<void> {
     const known = this.#k.resources.get('Subscriber', w.id)
     if (!known) return
+    this.#refuseSuspended(w.peer)
     checkKnown(known, w)
     if (known.spec.generation === w.generation && known.spec.desired !== 'stop') throw stale(known)
     const c = { signal, reserve: true }
@@ -96,6 +99,7 @@ export class Provider {
     const known = this.#k.resources.get('Subscriber', w.id)
     if (!known) return this.#endUnknown(w, { signal })
     if (known.spec.peer !== w.peer) throw fnapError('CONFLICT', 'this ID belongs to another domain')
+    this.#refuseSuspended(w.peer)
     if (!isTombstone(known)) await this.#condemn(known, 'gone', { by: w.peer, reason: 'unsubscribed' }, signal)
     await this.#untilCut(w.id, signal)
   }
@@ -156,6 +160,12 @@ export class Provider {
       s => (isTombstone(s) ? undefined : { status: { ...s.status, leaseUntil } }),
       { ...c, reserve: true },
     )
+  }
+
+  /** What another owner of the domain ends, the one before could not take up again. */
+  #refuseSuspended(peer: string): void {
+    if (this.#k.pins.suspended(peer))
+      throw fnapError('UNAVAILABLE', 'your domain proves itself otherwise than before; the owner has been asked')
   }
 
   #mayStill(t: Tracked, flow: Resource<'Flow'> | undefined): boolean {

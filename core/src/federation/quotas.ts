@@ -1,12 +1,12 @@
 import { isWithin, slowDown } from '@fnaa/protocol'
 import type { Kernel } from '../kernel.js'
 import { isAlias, namespacesAbove } from '../names/names.js'
+import { Pace } from '../resources/pace.js'
 import { isTombstone, type Known, type Wish } from './wish.js'
 
 /** New subscriptions that one domain, or one user of ours, may make at once, and how many a second after that. */
 const BURST = 200
 const PER_SECOND = 1
-const MOST_KEYS = 10_000
 const UNKNOWN = 1000
 /** Seconds: quotas are used up for longer, but a 429 asks for 900 at most. */
 const LONG = 900
@@ -17,11 +17,11 @@ const LONG = 900
  */
 export class Quotas {
   readonly #k: Kernel
-  /** When all that a domain or user has made will have been paid for (milliseconds of the clock). */
-  readonly #spent = new Map<string, number>()
+  readonly #pace: Pace
 
   constructor(kernel: Kernel) {
     this.#k = kernel
+    this.#pace = new Pace(kernel.clock, { burst: BURST, perSecond: PER_SECOND })
   }
 
   /** Flows that are being made: counted before they are stored, so that of several at once none gets past. */
@@ -76,7 +76,7 @@ export class Quotas {
     const ofFlow = resources.get('Namespace', ns)?.spec.quota?.subscribers
     if (ofFlow !== undefined && living(resources.by('Subscriber', 'flow', w.flow)) >= ofFlow)
       throw slowDown('QUOTA', LONG, 'the quota of the namespace is used up')
-    this.#pace(w.peer, 'too many new subscriptions of your domain')
+    this.#paced(w.peer, 'too many new subscriptions of your domain')
   }
 
   /** May the domain end one more ID that was never known? @throws QUOTA */
@@ -92,7 +92,7 @@ export class Quotas {
     if (this.#k.resources.by('Subscription', 'for', user).length >= most)
       throw slowDown('QUOTA', LONG, `you have ${most} subscriptions, which is the most: UNSUBSCRIBE from one`)
     this.#ended(this.#ofUser(user), most)
-    this.#pace(user, 'too many new subscriptions')
+    this.#paced(user, 'too many new subscriptions')
   }
 
   /** May a user of ours have one more processor of their own? @throws QUOTA */
@@ -120,13 +120,10 @@ export class Quotas {
     return this.#k.resources.by('Subscriber', 'for', user).filter(s => this.#isOwn(s.spec.peer))
   }
 
-  #pace(key: string, why: string): void {
-    const now = this.#k.clock.now()
-    const due = Math.max(this.#spent.get(key) ?? 0, now) + 1000 / PER_SECOND
-    const over = due - now - (BURST * 1000) / PER_SECOND
-    if (over > 0) throw slowDown('RATE', over / 1000, why)
-    if (this.#spent.size >= MOST_KEYS) for (const [k, t] of this.#spent) if (t <= now) this.#spent.delete(k)
-    this.#spent.set(key, due)
+  #paced(key: string, why: string): void {
+    const wait = this.#pace.wait(key)
+    if (wait > 0) throw slowDown('RATE', wait / 1000, why)
+    this.#pace.spend(key)
   }
 
   #isOwn(domain: string): boolean {

@@ -18,6 +18,7 @@ export async function reconcileSubscriber(k: Kernel, id: string, signal: AbortSi
   const flow = k.resources.get('Flow', s.spec.flow)
   if (!flow || flow.deleting !== undefined) return condemn(k, s, 'gone', 'the flow was deleted', c)
   if (s.status.phase === 'pending') return undefined
+  if (k.pins.suspended(s.spec.peer) && s.status.phase !== 'stopped') return rest(k, s, 'Suspended', c)
   if (!k.provider.may(s, flow)) return condemn(k, s, 'revoked', 'the right has ended', c)
   if (s.spec.desired === 'stop') return rest(k, s, 'Stopped', c)
   const now = k.clock.now()

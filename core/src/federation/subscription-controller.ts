@@ -20,8 +20,10 @@ export async function reconcileSubscription(k: Kernel, id: string, signal: Abort
   if (s.status.phase === 'failed' && !due) return undefined
   try {
     // Nothing moves any more before the provider hears of a STOP.
-    if (s.spec.desired === 'stop') await k.queue.park(keyOf(s), k.processors.remove(s.name, c))
-    if (due || mustAsk(k, s)) await ask(k, s, c)
+    // The same of a domain that may be another's: asking ends well only when it has proved to be the one it was (H8).
+    const held = s.status.peer !== undefined && k.pins.suspended(s.status.peer) !== undefined
+    if (held || s.spec.desired === 'stop') await k.queue.park(keyOf(s), k.processors.remove(s.name, c))
+    if (due || held || mustAsk(k, s)) await ask(k, s, c)
   } catch (e) {
     // What was to be asked is still to be asked, where the answer was none.
     const again = (err: unknown): never => {

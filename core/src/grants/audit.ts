@@ -5,7 +5,19 @@ const MOST = 100_000
 const TRIM = 1_000
 
 export interface AuditEntry {
-  readonly what: 'login' | 'grant' | 'revoke' | 'approve' | 'deny' | 'access' | 'rotate' | 'trust' | 'remove' | 'cut'
+  readonly what:
+    | 'login'
+    | 'grant'
+    | 'revoke'
+    | 'approve'
+    | 'deny'
+    | 'access'
+    | 'rotate'
+    | 'trust'
+    | 'suspend'
+    | 'restore'
+    | 'remove'
+    | 'cut'
   readonly who: string
   readonly level?: string
   readonly key?: string

@@ -10,6 +10,8 @@ export interface Subject {
   readonly type: 'user' | 'domain' | 'anonymous'
   /** `alice@emiliano.test`, and for an agent that speaks FOR her also `emiliano.test`. */
   readonly principals: readonly string[]
+  /** Grants rest, what bars does not (hardening H8). */
+  readonly suspended?: boolean
 }
 
 export const RIGHTS: readonly Right[] = ['describe', 'read', 'write', 'subscribe', 'manage']
@@ -20,10 +22,10 @@ const WITH: Readonly<Record<Right, number>> = { describe: 1, read: 3, write: 5, 
 const PUBLIC = WITH.read | WITH.subscribe
 
 /** The subject of a session, with FOR where an agent speaks for one of its users. */
-export function subjectOf(who: Identity, speaksFor?: string): Subject {
+export function subjectOf(who: Identity, speaksFor?: string, suspended = false): Subject {
   if (who.type === 'anonymous') return { type: 'anonymous', principals: ['anonymous'] }
-  const own = { type: who.type === 'domain' ? 'domain' : 'user', principals: [who.principal] } as const
-  return speaksFor === undefined ? own : { type: 'domain', principals: [speaksFor, who.principal] }
+  const principals = speaksFor === undefined ? [who.principal] : [speaksFor, who.principal]
+  return { type: who.type === 'domain' ? 'domain' : 'user', principals, ...(suspended ? { suspended } : {}) }
 }
 
 /** Grants, owners, visibility and administrators in one place: every verb asks here, and nowhere else. */
@@ -110,6 +112,7 @@ export class Authorizer {
     let bits = 0
     for (const g of this.#matching(s, kind, name)) {
       if (g.spec.deny) return -1
+      if (s.suspended) continue
       for (const right of g.spec.rights) bits |= WITH[right]
     }
     return bits

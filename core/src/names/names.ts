@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto'
 import { isWithin, mintId } from '@fnaa/protocol'
 import type { Resource } from '../contract/store.js'
+import type { Kernel } from '../kernel.js'
 import type { Resources } from '../resources/resources.js'
 
 /** The resource name of a private alias: one user's, so that a stranger's flow can have any local name (transcript T12). */
@@ -47,6 +48,13 @@ export function elsewhere(resources: Resources, name: string): Resource<'Namespa
     if (ns?.spec.agent !== undefined && ns.deleting === undefined) return ns
   }
   return undefined
+}
+
+/** Is it the name of this agent's host, or of the agent of a namespace of ours (hardening H15)? */
+export function isHost(k: Pick<Kernel, 'config' | 'resources'>, name: string): boolean {
+  const { config, resources } = k
+  const own = name === config.host || name === config.advertise?.replace(/:\d+$/, '')
+  return own || resources.list('Namespace').some(n => n.spec.agent === name)
 }
 
 /** The domain of ours that a name belongs to: the longest. */

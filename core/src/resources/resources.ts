@@ -1,5 +1,5 @@
 import type { Call } from '../contract/common.js'
-import { isFna } from '../contract/errors.js'
+import { FnaError, isFna } from '../contract/errors.js'
 import type { Kinds } from '../contract/kinds.js'
 import type { Resource, StoreService } from '../contract/store.js'
 import { same } from './conditions.js'
@@ -86,15 +86,23 @@ export class Resources {
     return this.#byKind.get(kind)!.size
   }
 
-  /** @throws FNA_ERR_EXISTS */
+  /** @throws FNA_ERR_EXISTS, also where a namespace has the name of a flow, or the other way round (hardening H15) */
   async create<K extends KindName>(
     r: Pick<Resource<K>, 'kind' | 'name' | 'spec' | 'finalizers' | 'owner'> & { status?: Kinds[K]['status'] },
     c: Call,
   ): Promise<Resource<K>> {
-    return this.#exclusive(r.kind, r.name, async () => {
-      const made = await this.#store.create(r, c)
-      this.#apply(made as Resource)
-      return made
+    const make = () =>
+      this.#exclusive(r.kind, r.name, async () => {
+        const made = await this.#store.create(r, c)
+        this.#apply(made as Resource)
+        return made
+      })
+    const other = r.kind === 'Flow' ? 'Namespace' : r.kind === 'Namespace' ? 'Flow' : null
+    if (!other) return make()
+    // One lock for both kinds: of two that are made at once, the second one sees the first.
+    return this.#exclusive('name', r.name, async () => {
+      if (this.get(other, r.name)) throw new FnaError('FNA_ERR_EXISTS', `a ${other.toLowerCase()} has that name`)
+      return make()
     })
   }
 
@@ -180,7 +188,7 @@ export class Resources {
   }
 
   /** One write per object at a time, so that the order here is the store's. */
-  async #exclusive<T>(kind: KindName, name: string, work: () => Promise<T>): Promise<T> {
+  async #exclusive<T>(kind: KindName | 'name', name: string, work: () => Promise<T>): Promise<T> {
     const key = `${kind}/${name}`
     const before = this.#locks.get(key)
     const run = (async () => {

@@ -11,9 +11,9 @@ import { CROWDED } from './slots.js'
  * @returns null, or why not (for the log)
  * @throws FnapError CLOSING beyond the limits on connections
  */
-export async function admit(session: Session, who: Identity): Promise<string | null> {
+export async function admit(session: Session, proved: Identity): Promise<string | null> {
   const { kernel } = session
-  const refused = refusal(kernel, session, who)
+  const { who, refused } = await judged(kernel, session, proved)
   if (refused !== null) return refused
   const processor = session.issued !== null && isOurs(kernel, session.issued)
   // The reserve beyond the limits is for processors of our own: everybody else learns here what the greeting did not say.
@@ -21,7 +21,6 @@ export async function admit(session: Session, who: Identity): Promise<string | n
   session.slot.loggedIn(processor)
   session.identity = who
   if (who.expiresIn !== undefined) expire(kernel, session, who.expiresIn)
-  if (who.type === 'domain') await kernel.peers.met(who, session.peer.address)
   // Strangers can log in as often as they like: where room gets scarce, their logins stand in the log only (hardening H9).
   if (who.type !== 'user' && !(await kernel.room.for('strangers'))) return null
   void kernel.audit.write({
@@ -31,6 +30,14 @@ export async function admit(session: Session, who: Identity): Promise<string | n
     ...(who.key ? { key: `${who.key.selector}:${who.key.fingerprint}` } : {}),
   })
   return null
+}
+
+/** Of a domain the pins have the last word, when everything else speaks for it. */
+async function judged(kernel: Kernel, session: Session, proved: Identity) {
+  const refused = refusal(kernel, session, proved)
+  if (refused !== null || proved.type !== 'domain') return { who: proved, refused }
+  const who = await kernel.pins.raised(proved, session.peer.address)
+  return { who, refused: await kernel.pins.admit(who, session.peer.address) }
 }
 
 function refusal(kernel: Kernel, session: Session, who: Identity): string | null {
@@ -43,8 +50,7 @@ function refusal(kernel: Kernel, session: Session, who: Identity): string | null
         : `user ${who.principal} is of no domain of ours`
     }
     case 'domain':
-      if (own.includes(who.principal)) return `domain ${who.principal} is our own`
-      return kernel.peers.refusal(who)
+      return own.includes(who.principal) ? `domain ${who.principal} is our own` : null
     case 'issued': {
       const account = kernel.issued.get(who.principal)
       if (!account) return 'an issued credential that is not known'

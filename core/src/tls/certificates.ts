@@ -1,4 +1,5 @@
 import { readFile } from 'node:fs/promises'
+import { rootCertificates } from 'node:tls'
 import type { Config } from '../config/define.js'
 import { FnaError } from '../contract/errors.js'
 
@@ -49,6 +50,12 @@ export async function loadCertificates(config: Config): Promise<Certificates | n
       for (const renewed of listeners) renewed(pair)
     },
   } as Certificates
+}
+
+/** Who may vouch for a domain at level pkix, where the config adds to the system's CAs; null where it does not. */
+export async function loadRoots({ trust }: Config): Promise<string | null> {
+  if (trust?.ca === undefined) return null
+  return [...rootCertificates, await read('trust.ca', trust.ca)].join('\n')
 }
 
 async function read(option: string, path: string): Promise<string> {

@@ -10,7 +10,7 @@ import {
 } from '@fnaa/core/plugin'
 import { keyCommands } from './commands.js'
 import { KeyRing } from './keyring.js'
-import { domainkeyMechanism, MECHANISM } from './mechanism.js'
+import { domainkeyMechanism, MECHANISM, type Met } from './mechanism.js'
 import { PeerKeys } from './peer-keys.js'
 import { Recheck } from './recheck.js'
 
@@ -44,11 +44,11 @@ export const domainkey = definePlugin<'auth', DomainkeyOptions>({
 async function setup(ctx: Ctx, options: DomainkeyOptions): Promise<AuthService> {
   const ring = await KeyRing.open(ctx, options.selector)
   const keys = new PeerKeys(ctx)
-  const listeners = new Set<(principal: string) => void>()
-  const recheck = new Recheck(ctx, keys, domain => {
-    for (const listener of listeners) listener(domain)
+  const listeners = new Set<Parameters<AuthService['watch']>[0]>()
+  const recheck = new Recheck(ctx, keys, (domain, key) => {
+    for (const listener of listeners) listener(domain, key)
   })
-  const met = (domain: string, selector: string, fingerprint: string) => recheck.remember(domain, selector, fingerprint)
+  const met: Met = (domain, selector, proved) => recheck.remember(domain, selector, proved)
   let closed = false
   return {
     mechanisms: [guarded(domainkeyMechanism({ ctx, ring, keys, met }), () => closed)],

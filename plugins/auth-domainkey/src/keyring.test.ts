@@ -1,7 +1,9 @@
+import { verify } from 'node:crypto'
 import { testContext } from '@fnaa/conformance'
-import { parseKeyRecord } from '@fnaa/protocol'
+import { parseKeyRecord, succession } from '@fnaa/protocol'
 import t from 'tap'
 import { domainkey } from './index.js'
+import { publicKeyOf } from './keyring.js'
 
 const c = { signal: new AbortController().signal }
 const DAY = 86_400_000
@@ -26,7 +28,7 @@ t.test('the first key is made at the first start, and kept', async t => {
     ['2026a._fnapkey.unix.test', '2026a._fnapkey.flows.unix.test'],
     'for every domain',
   )
-  t.match(sets[0]!.records, [{ type: 'TXT', ttl: 300, strings: [/^v=FNAP1; k=ed25519; p=[A-Za-z0-9+/]{43}=$/] }])
+  t.match(sets[0]!.records, [{ type: 'TXT', ttl: 180, strings: [/^v=FNAP1; k=ed25519; p=[A-Za-z0-9+/]{43}=$/] }])
   const again = await domainkey({}).setup(ctx)
   t.teardown(() => again.close())
   t.same(await again.records(c), sets)
@@ -34,7 +36,7 @@ t.test('the first key is made at the first start, and kept', async t => {
   t.match(await run('key show'), [
     /^2026a {2}current {2}[A-Za-z0-9+/]{43} {2}since 2026-/,
     'in DNS:',
-    /^2026a\._fnapkey\.unix\.test\. 300 IN TXT "v=FNAP1/,
+    /^2026a\._fnapkey\.unix\.test\. 180 IN TXT "v=FNAP1/,
   ])
 })
 
@@ -86,4 +88,19 @@ t.test('a change beside the running agent is not lost', async t => {
     Object.keys(await texts()).map(o => o.split('.')[0]),
     ['2026a', '2026b', '2026c'],
   )
+})
+
+t.test("a rotated key has the word of the one before it; one after a revoked key has nobody's", async t => {
+  const { ctx, run, texts } = await started(['unix.test'])
+  const record = async (selector: string) => parseKeyRecord((await texts())[`${selector}._fnapkey.unix.test`]!)!
+  const first = await record('2026a')
+  t.equal(first.vouched, undefined)
+  await run('key rotate')
+  const second = await record('2026b')
+  t.same(second.vouched!.by, first.key)
+  const message = succession(first.key!, second.key!)
+  t.ok(verify(null, message, publicKeyOf(first.key!), second.vouched!.signature))
+  ctx.turn(2 * DAY)
+  await run('key revoke', '2026b')
+  t.equal((await record('2026c')).vouched, undefined)
 })

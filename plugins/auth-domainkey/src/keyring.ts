@@ -1,17 +1,10 @@
-import {
-  createHash,
-  createPrivateKey,
-  createPublicKey,
-  generateKeyPairSync,
-  type KeyObject,
-  randomBytes,
-  sign,
-} from 'node:crypto'
+import { createPrivateKey, createPublicKey, generateKeyPairSync, type KeyObject, randomBytes, sign } from 'node:crypto'
 import { type Call, type Ctx, FnaError, isFna, type OwnerSet } from '@fnaa/core/plugin'
-import { formatKeyRecord, isSelector, keyOwner } from '@fnaa/protocol'
+import { fingerprintOf, formatKeyRecord, isSelector, type KeyRecord, keyOwner, succession } from '@fnaa/protocol'
 
 const STATE = 'keys'
-const TTL_SECONDS = 300
+/** With a look every minute, what is revoked is noticed in less than five: a resolver may have it for so long. */
+const TTL_SECONDS = 180
 const HOUR = 3_600_000
 const DAY = 24 * HOUR
 /** A new key is published this long before it signs: the TTL of a denial that was cached, twice over. */
@@ -33,6 +26,8 @@ interface Stored {
   readonly from: number
   /** From then on it is published as revoked. */
   readonly until?: number
+  /** The key that signed before it, and its word for this one, base64. A key after one that was revoked has none. */
+  readonly vouched?: { readonly by: string; readonly signature: string }
 }
 
 export type KeyState = 'waiting' | 'current' | 'retiring' | 'revoked'
@@ -42,11 +37,6 @@ export interface KeyView {
   readonly fingerprint: string
   readonly created: number
   readonly until?: number
-}
-
-/** SHA-256 of the 32 bytes, base64 without padding: what a person compares. */
-export function fingerprintOf(publicKey: Uint8Array): string {
-  return createHash('sha256').update(publicKey).digest('base64').replace(/=+$/, '')
 }
 
 /** This agent's own Ed25519 keys, one a selector, the same for all of its domains. */
@@ -86,7 +76,7 @@ export class KeyRing {
     return [...this.#alive()].reverse().map(k => ({
       selector: k.selector,
       state: this.#stateOf(k, current),
-      fingerprint: fingerprintOf(Buffer.from(k.publicKey, 'base64')),
+      fingerprint: fingerprintOf(bytes(k.publicKey)),
       created: k.created,
       ...(k.until === undefined ? {} : { until: k.until }),
     }))
@@ -100,11 +90,8 @@ export class KeyRing {
         const owner = keyOwner(k.selector, domain)
         if (k.until !== undefined && now >= k.until + REVOKED_MS) return { owner, records: [] }
         const revoked = k.until !== undefined && now >= k.until
-        const key = revoked ? null : Buffer.from(k.publicKey, 'base64')
-        return {
-          owner,
-          records: [{ name: owner, ttl: TTL_SECONDS, type: 'TXT' as const, strings: [formatKeyRecord({ key })] }],
-        }
+        const text = formatKeyRecord(revoked ? { key: null } : { key: bytes(k.publicKey), ...vouchedOf(k) })
+        return { owner, records: [{ name: owner, ttl: TTL_SECONDS, type: 'TXT' as const, strings: [text] }] }
       }),
     )
   }
@@ -122,12 +109,15 @@ export class KeyRing {
     return made
   }
 
-  /** Makes the next key. It signs in ten minutes; the one before stays valid for a day, then it is published as revoked. */
+  /**
+   * Makes the next key, which the one before vouches for. It signs in ten minutes; the one before stays valid for a day,
+   * then it is published as revoked.
+   */
   async rotate(c: Call): Promise<{ selector: string; from: number }> {
     let next: Stored | undefined
     await this.#change(keys => {
       const from = this.#ctx.clock.now() + LEAD_MS
-      next = this.#make(this.#freeSelector(keys), from)
+      next = this.#vouched(this.#make(this.#freeSelector(keys), from))
       return [...keys.map(k => (k.until === undefined ? { ...k, until: from + GRACE_MS } : k)), next]
     }, c)
     const { selector, from } = next as Stored
@@ -135,7 +125,8 @@ export class KeyRing {
   }
 
   /**
-   * Publishes a key as revoked from now on and forgets its secret. Where it was the current one, a new key signs at once.
+   * Publishes a key as revoked from now on and forgets its secret. Where it was the current one, a new key signs at once;
+   * nothing vouches for that one, since whoever has the secret could, so others ask their owners about it.
    * @throws FNA_ERR_NOTFOUND
    */
   async revoke(selector: string, c: Call): Promise<void> {
@@ -215,6 +206,14 @@ export class KeyRing {
     }
   }
 
+  #vouched(next: Stored): Stored {
+    const before = this.#current()
+    const secret = before && this.#privates.get(before.selector)
+    if (!secret) return next
+    const message = succession(bytes(before.publicKey), bytes(next.publicKey))
+    return { ...next, vouched: { by: before.publicKey, signature: sign(null, message, secret).toString('base64') } }
+  }
+
   /** The year and a letter: `2026a`, `2026b` …; never one that was used, since caches hold what it was. */
   #freeSelector(keys: readonly Stored[]): string {
     const year = new Date(this.#ctx.clock.now()).getUTCFullYear()
@@ -222,6 +221,12 @@ export class KeyRing {
     for (const letter of 'abcdefghijklmnopqrstuvwxyz') if (!used.has(`${year}${letter}`)) return `${year}${letter}`
     return `${year}-${randomBytes(5).toString('hex')}`
   }
+}
+
+const bytes = (base64: string): Buffer => Buffer.from(base64, 'base64')
+
+function vouchedOf({ vouched }: Stored): Pick<KeyRecord, 'vouched'> {
+  return vouched ? { vouched: { by: bytes(vouched.by), signature: bytes(vouched.signature) } } : {}
 }
 
 const privateKey = (pkcs8: string): KeyObject =>

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import { type TestContext, testContext } from '@fnaa/conformance'
-import type { Exchange } from '@fnaa/core/plugin'
+import type { Exchange, Identity } from '@fnaa/core/plugin'
 import { formatInitiator } from '@fnaa/protocol'
 import t from 'tap'
 import { domainkey } from './index.js'
@@ -81,10 +81,11 @@ t.test('a key that goes ends the sessions it proved', async t => {
   const service = await domainkey({ selector: 'k1' }).setup(ctx)
   t.teardown(() => service.close())
   await a.publish(service)
-  const gone: string[] = []
-  service.watch(domain => gone.push(domain))
+  const gone: unknown[] = []
+  service.watch((domain, key) => gone.push(domain, key))
   a.p.mechanism = service.mechanisms[0]!
-  t.match((await login(a, channel(), undefined, { target: 'third.test' })).p, { type: 'accept' })
+  const proved = await login(a, channel(), undefined, { target: 'third.test' })
+  t.match(proved.p, { type: 'accept' })
   await turn(ctx, 300_000)
   t.same(gone, [], 'the key stands')
   a.zone.fail = true
@@ -93,5 +94,12 @@ t.test('a key that goes ends the sessions it proved', async t => {
   a.zone.fail = false
   a.zone.texts.set(`2026a._fnapkey.${S}`, ['v=FNAP1; k=ed25519; p='])
   await turn(ctx, 300_000)
-  t.same(gone, [S])
+  const { key } = (proved.p as { identity: Identity }).identity
+  t.same(gone, [S, key?.fingerprint], 'and it is said which')
+  a.zone.texts.clear()
+  await a.publish(a.s.service)
+  await login(a, channel(), undefined, { target: 'third.test' })
+  a.zone.secure = false
+  await turn(ctx, 300_000)
+  t.equal(gone.length, 4, 'nor does one whose zone is not signed any more')
 })

@@ -162,3 +162,33 @@ t.test('an exchange runs once', async t => {
   first.abort()
   t.match(await first.step(Buffer.from('{}'), c), { type: 'reject' })
 })
+
+t.test('who a key succeeds is said where that one vouches for it, and not on the word of another', async t => {
+  const a = await agents()
+  const succeeded = async () => {
+    const { p } = await login(a)
+    return p?.type === 'accept' ? p.identity.key : p
+  }
+  const first = await succeeded()
+  t.notHas(first, { succeeds: /./ })
+  await a.s.service.admin.find(x => x.name === 'key rotate')!.run([], {}, c)
+  a.s.ctx.turn(601_000)
+  await a.publish(a.s.service)
+  t.match(await succeeded(), { selector: '2026b', succeeds: (first as { fingerprint: string }).fingerprint })
+  const owner = `2026b._fnapkey.${S}`
+  const [text] = a.zone.texts.get(owner)!
+  const [head, b] = text!.split('; b=')
+  const [by, signature] = b!.split('.')
+  const other = Buffer.from(by!, 'base64')
+  other[0]! ^= 1
+  for (const broken of [
+    `${by}.${Buffer.alloc(64, 1).toString('base64')}`,
+    `${other.toString('base64')}.${signature}`,
+    `${Buffer.alloc(32).toString('base64')}.${Buffer.alloc(64).toString('base64')}`,
+  ]) {
+    a.zone.texts.set(owner, [`${head}; b=${broken}`])
+    a.p.ctx.turn(301_000)
+    t.notHas(await succeeded(), { succeeds: /./ }, broken)
+    t.match(await succeeded(), { selector: '2026b' }, 'the key itself is as good as before')
+  }
+})

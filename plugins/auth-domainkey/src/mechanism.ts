@@ -32,7 +32,7 @@ export const MECHANISM = 'DOMAINKEY-ED25519'
 const SESSION_SECONDS = 86_400
 
 /** Told of every domain that has proved itself, and by which key. */
-export type Met = (domain: string, selector: string, fingerprint: string) => void
+export type Met = (domain: string, selector: string, proved: Proved) => void
 
 export interface Parts {
   readonly ctx: Ctx
@@ -80,7 +80,8 @@ async function refusingSyntax(step: () => Promise<AuthStep>): Promise<AuthStep> 
 }
 
 function identityOf(domain: string, selector: string, proved: Proved, level: NonNullable<Identity['level']>): Identity {
-  const key = { selector, fingerprint: proved.fingerprint }
+  const { fingerprint, succeeds } = proved
+  const key = { selector, fingerprint, ...(succeeds === undefined ? {} : { succeeds }) }
   return { type: 'domain', principal: domain, level, expiresIn: SESSION_SECONDS, key }
 }
 
@@ -140,7 +141,7 @@ class Responder implements Exchange {
       this.#limits.failures.take(fields.n)
       return reject(`${fields.n}: ${proved}`)
     }
-    this.#parts.met(fields.n, fields.s, proved.fingerprint)
+    this.#parts.met(fields.n, fields.s, proved)
     return { type: 'accept', identity: identityOf(fields.n, fields.s, proved, proved.secure ? 'dnssec' : 'dns') }
   }
 }
@@ -191,7 +192,7 @@ class Initiator implements Exchange {
     const proved = await this.#parts.keys.check(first.t, rs, transcript('responder', fields), sig, c)
     if (typeof proved === 'string') return reject(`${first.t}: ${proved}`)
     const mine = this.#parts.ring.sign(first.s, transcript('initiator', fields))
-    this.#parts.met(first.t, rs, proved.fingerprint)
+    this.#parts.met(first.t, rs, proved)
     const level = proved.secure ? 'dnssec' : this.#verified ? 'pkix' : 'dns'
     return { type: 'accept', identity: identityOf(first.t, rs, proved, level), data: formatResponse({ sig: mine }) }
   }

@@ -1,7 +1,7 @@
 import { verify } from 'node:crypto'
 import { type Call, type Ctx, FnaError } from '@fnaa/core/plugin'
-import { isFnapError, keyOwner, parseKeyRecord } from '@fnaa/protocol'
-import { fingerprintOf, publicKeyOf } from './keyring.js'
+import { fingerprintOf, isFnapError, keyOwner, parseKeyRecord, succession, type Vouched } from '@fnaa/protocol'
+import { publicKeyOf } from './keyring.js'
 
 const MOST_SECONDS = 300
 const NEGATIVE_SECONDS = 60
@@ -12,10 +12,13 @@ export interface Found {
   readonly key: Uint8Array | null
   readonly why: string
   readonly secure: boolean
+  readonly vouched?: Vouched
 }
 export interface Proved {
   readonly secure: boolean
   readonly fingerprint: string
+  /** Of the key before it, which vouches for it. */
+  readonly succeeds?: string
 }
 
 interface Cached {
@@ -88,7 +91,7 @@ function read(texts: readonly (readonly string[])[], secure: boolean, now: numbe
     if (!record) return none('there is no such key')
     if (!record.key) return none('the key is revoked')
     if (record.notAfter !== undefined && record.notAfter * 1000 < now) return none('the key has expired')
-    return { key: record.key, why: '', secure }
+    return { key: record.key, why: '', secure, ...(record.vouched ? { vouched: record.vouched } : {}) }
   } catch (e) {
     if (isFnapError(e)) return none(e.sentence)
     throw e
@@ -102,5 +105,15 @@ function holds(found: Found, message: Uint8Array, signature: Uint8Array): Proved
   } catch {
     return 'the key is no point of the curve'
   }
-  return { secure: found.secure, fingerprint: fingerprintOf(found.key) }
+  return { secure: found.secure, fingerprint: fingerprintOf(found.key), ...succeeded(found.key, found.vouched) }
+}
+
+function succeeded(key: Uint8Array, vouched: Vouched | undefined): { readonly succeeds?: string } {
+  if (!vouched) return {}
+  try {
+    const holds = verify(null, succession(vouched.by, key), publicKeyOf(vouched.by), vouched.signature)
+    return holds ? { succeeds: fingerprintOf(vouched.by) } : {}
+  } catch {
+    return {}
+  }
 }
