@@ -1,4 +1,4 @@
-// `npm run bench [lines|log|times]`: figures as ratios in one run; the method stands in bench/README.md.
+// `npm run bench [lines|log|times|dns|kafka]`: figures as ratios in one run; the method stands in bench/README.md.
 import { parseArgs } from 'node:util'
 import { setup } from '../scripts/setup.mjs'
 
@@ -11,6 +11,7 @@ const all = {
   lines: () => import('./lines.mjs').then(m => m.lines()),
   log: () => import('./log.mjs').then(m => m.log()),
   times: () => import('./times.mjs').then(m => m.times()),
+  dns: () => import('./dns.mjs').then(m => m.dns()),
   // An hour with three rounds of everything: only when it is asked for. --share 0.1 moves a tenth, --rounds 1, --only lz4.
   kafka: () => import('./kafka/index.mjs').then(m => m.kafka(options)),
 }

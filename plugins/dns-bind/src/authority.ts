@@ -33,9 +33,10 @@ export class Authority {
 
   /**
    * What stands at each name, all types that we write.
+   * @param zone where it would be written: what the server knows of a zone below stands elsewhere
    * @throws FNA_ERR_UNAVAILABLE where the server does not answer, or not with authority
    */
-  async read(names: readonly string[], c: Call): Promise<Map<string, Standing>> {
+  async read(names: readonly string[], c: Call, zone?: string): Promise<Map<string, Standing>> {
     const questions = names.flatMap(name => TYPES.map(type => ({ name, type })))
     const answers = await this.#ask(questions, c)
     const out = new Map<string, { records: DnsRecord[]; elsewhere: boolean }>()
@@ -45,10 +46,25 @@ export class Authority {
       out.set(name, at)
       // What leads to another zone's servers stands in ours, and is shown by a referral only.
       if (r.aliases.has(name) || (r.referral && r.referral.zone !== name && type === 'TXT')) at.elsewhere = true
+      if (isBelow(r, zone)) at.elsewhere = true
       for (const record of [...r.answers, ...(r.referral?.records ?? [])])
         if (record.type === type && record.name === name) at.records.push(record as DnsRecord)
     }
     return out
+  }
+
+  /**
+   * Those of the names that are aliases, or lie in a zone of other servers.
+   * @throws FNA_ERR_UNAVAILABLE as `read`
+   */
+  async leadsAway(zone: string, names: readonly string[], c: Call): Promise<string[]> {
+    const answers = await this.#ask(
+      names.map(name => ({ name, type: 'TXT' as const })),
+      c,
+    )
+    return names.filter(
+      (name, i) => answers[i]!.aliases.has(name) || answers[i]!.referral || isBelow(answers[i]!, zone),
+    )
   }
 
   /** @throws FNA_ERR_UNAVAILABLE where the server is not there; FNA_ERR_CONFIG where it does not serve the zone */
@@ -77,3 +93,7 @@ export class Authority {
     return answers
   }
 }
+
+/** Does the server answer from a zone that it has below this one? */
+const isBelow = (r: Response, zone: string | undefined): boolean =>
+  zone !== undefined && r.deniedBy !== null && r.deniedBy !== zone

@@ -32,6 +32,11 @@ export class Claims {
     return true
   }
 
+  /** Was it made here, or about to be? */
+  async has(owner: string, c: Call): Promise<boolean> {
+    return this.#ours.has(owner) || (await this.#ctx.state.get(PREFIX + owner, c)) !== null
+  }
+
   /** Before an update. */
   async take(sets: readonly OwnerSet[], c: Call): Promise<void> {
     const fresh = sets.filter(s => s.records.length > 0 && !this.#ours.has(s.owner))

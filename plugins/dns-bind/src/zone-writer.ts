@@ -1,5 +1,5 @@
 import { type Call, type Ctx, FnaError, isFna, type OwnerSet } from '@fnaa/core/plugin'
-import { type DnsRecord, isReservedOwner } from '@fnaa/protocol'
+import { type DnsRecord, isReservedOwner, isWithin } from '@fnaa/protocol'
 import type { Authority, Standing } from './authority.js'
 import { Claims } from './claims.js'
 import { Cuts } from './cuts.js'
@@ -120,7 +120,7 @@ export class ZoneWriter {
     for (let tries = 0; left.length > 0; tries++) {
       try {
         if (left.some(w => w.sets.some(isCut))) await this.#guess(merged(left), tries, c)
-        left = await this.#refuse(left, c)
+        left = await this.#refuse(left, tries > 0, c)
         if (left.length === 0) return
         const generation = await this.#attempt(merged(left), c)
         if (generation !== null) {
@@ -133,7 +133,10 @@ export class ZoneWriter {
         this.#forget(left)
       } catch (e) {
         this.#forget(left)
-        if (left.length === 1 || !isFna(e) || !/ REFUSED /.test(e.message)) {
+        const refused = isFna(e) && / REFUSED /.test(e.message)
+        // Perhaps because of what stands there: what is not ours is said first.
+        if (refused && tries === 0) continue
+        if (left.length === 1 || !refused) {
           for (const w of left) w.reject(e)
           return
         }
@@ -146,13 +149,17 @@ export class ZoneWriter {
     }
   }
 
-  /** Calls that would overwrite what is not ours are rejected; the others are returned. */
-  async #refuse(group: readonly Waiting[], c: Call): Promise<Waiting[]> {
-    const owners = [...new Set(group.flatMap(w => w.sets.map(s => s.owner)))]
+  /**
+   * Calls that would overwrite what is not ours are rejected; the others are returned.
+   * @param careful an update has failed that was made of what seemed likely
+   */
+  async #refuse(group: readonly Waiting[], careful: boolean, c: Call): Promise<Waiting[]> {
+    const owners = merged(group).map(s => s.owner)
+    if (!careful) await this.#presume(owners, c)
     const unseen = owners.filter(owner => !this.#known.has(owner))
     if (unseen.length === 0 && this.#generation !== undefined) return [...group]
     const record = `_gen.${this.#zone}`
-    const found = await this.#authority.read([...unseen, record], c)
+    const found = await this.#authority.read([...unseen, record], c, this.#zone)
     this.#generation = generationOf(found.get(record)!, record)
     const taken = new Set<string>()
     for (const owner of unseen) {
@@ -166,6 +173,20 @@ export class ZoneWriter {
       if (theirs) w.reject(occupied(theirs.owner))
       return !theirs
     })
+  }
+
+  /**
+   * A name that was never made here is most likely free. Whether it is, the update's own prerequisites say; only what leads away from
+   * our zone they cannot see, and that is asked for, once for each name that has the others below it.
+   */
+  async #presume(owners: readonly string[], c: Call): Promise<void> {
+    const unseen = owners.filter(owner => !this.#known.has(owner))
+    const kept = await Promise.all(unseen.map(owner => this.#claims.has(owner, c)))
+    const fresh = unseen.filter((_, i) => !kept[i])
+    const tops = fresh.filter(owner => !fresh.some(top => top !== owner && isWithin(owner, top)))
+    if (tops.length === 0) return
+    const away = await this.#authority.leadsAway(this.#zone, tops, c)
+    for (const owner of fresh) if (!away.some(top => isWithin(owner, top))) this.#known.set(owner, [])
   }
 
   /** @returns the new generation, or null where something else stood there than was expected */
