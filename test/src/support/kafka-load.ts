@@ -132,12 +132,20 @@ export interface Seen {
   readonly total: number
 }
 
+/** Milliseconds after which Kafka's consumer takes nothing for the end: on a busy machine it may need long until its first event. */
+const NOTHING = [5000, 20_000, 60_000]
+
 /** Reads a topic whole, as Kafka's own consumer sees what is committed. */
 export async function seenIn(cluster: Kafka, topic: string): Promise<Seen> {
   const print = ['print.partition', 'print.key'].flatMap(p => ['--property', `${p}=true`])
-  const args = ['--topic', topic, '--from-beginning', '--isolation-level', 'read_committed', '--timeout-ms', '3000']
-  const { stdout } = await cluster.tool('kafka-console-consumer', [...args, ...print])
-  return examine(stdout)
+  const args = ['--topic', topic, '--from-beginning', '--isolation-level', 'read_committed']
+  let seen = examine('')
+  for (const ms of NOTHING) {
+    const { stdout } = await cluster.tool('kafka-console-consumer', [...args, '--timeout-ms', String(ms), ...print])
+    seen = examine(stdout)
+    if (seen.total > 0) break
+  }
+  return seen
 }
 
 /** @param text lines of `Partition:0`, key and number, between tabulators */
