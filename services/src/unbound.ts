@@ -17,6 +17,8 @@ export interface UnboundOptions {
   readonly negativeTtl?: number
   /** What its programs run behind, such as `Host.within` of a network namespace. */
   readonly within?: readonly string[]
+  /** False: it does not say why it failed (RFC 8914). True if absent. */
+  readonly explains?: boolean
   /** False: it only looks names up, and its answers prove nothing. True if absent. */
   readonly validates?: boolean
   readonly log?: (line: string) => void
@@ -138,7 +140,7 @@ ${Object.keys(opt.stubs)
   .join('\n')}
   cache-max-negative-ttl: ${opt.negativeTtl ?? 1}
   val-bogus-ttl: 1
-  ede: yes
+  ede: ${opt.explains === false ? 'no' : 'yes'}
 remote-control:
   control-enable: yes
   control-interface: "${directory}/control"

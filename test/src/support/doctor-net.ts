@@ -85,13 +85,16 @@ export class DoctorNet {
     ])
   }
 
-  /** Another resolver of the same names. */
-  async unbound(t: Teardown, more: Partial<UnboundOptions> = {}): Promise<Unbound> {
-    const at = `${this.bind.host}:${this.bind.port}`
+  /** Each zone that the resolver is led to, and its server. */
+  get stubs(): Record<string, string> {
     const known = this.#zones.filter(z => !z.undelegated || this.#followed.has(z.name))
     const below = known.map(z => [z.name, `${this.bind.host}:${z.lame ?? this.serverOf(z.name).port}`])
-    const stubs = Object.fromEntries([['test', at], ...below])
-    const started = await Unbound.start({ anchors: { test: this.bind.ds('test') }, stubs, ...more })
+    return Object.fromEntries([['test', `${this.bind.host}:${this.bind.port}`], ...below])
+  }
+
+  /** Another resolver of the same names. */
+  async unbound(t: Teardown, more: Partial<UnboundOptions> = {}): Promise<Unbound> {
+    const started = await Unbound.start({ anchors: { test: this.bind.ds('test') }, stubs: this.stubs, ...more })
     t.teardown(() => started.stop())
     return started
   }
