@@ -79,13 +79,14 @@ export function secureOptions(cx: Context, located: Located): SecureOptions {
 }
 
 /** The CA that is trusted beside the system's: absolute. */
-export const caFile = (cx: Context, located: Located): string | undefined => {
+export const caFile = (cx: Context, located: Pick<Located, 'entry'>): string | undefined => {
   const { ca, caGiven } = cx.settings
   const file = caGiven ? ca : (located.entry?.ca ?? ca)
   return file === undefined ? undefined : resolve(cx.cwd, file)
 }
 
-function readCa(file: string): string {
+/** @throws CliError of usage */
+export function readCa(file: string): string {
   try {
     return readFileSync(file, 'utf8')
   } catch (e) {

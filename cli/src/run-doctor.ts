@@ -1,9 +1,8 @@
-import { readFileSync } from 'node:fs'
-import { resolve } from 'node:path'
 import { AddressGuard, survey } from '@fnaa/client'
+import { caFile, readCa } from './connect.js'
 import type { Context } from './context.js'
 import { ownView, strangersView } from './doctor-view.js'
-import { CliError, EXIT, usage } from './errors.js'
+import { CliError, EXIT } from './errors.js'
 import { document, isDocument } from './output.js'
 import { nameGiven, questionsOf } from './run-resolve.js'
 
@@ -31,19 +30,20 @@ export async function runDoctor(cx: Context, words: readonly string[]): Promise<
 }
 
 async function look(cx: Context, name: string, questions: survey.Questions, findings: Findings): Promise<void> {
-  const file = cx.settings.ca === undefined ? undefined : resolve(cx.cwd, cx.settings.ca)
   const plan: survey.Plan = {
     questions,
     c: { signal: cx.interrupt },
     now: Date.now,
     guard: new AddressGuard(),
     refused: 'warning',
-    ...(file === undefined ? {} : { ca: caOf(file) }),
   }
   const tell = findings.from(HERE)
   const found = await survey.surveyNames(plan, name, tell)
   if (!found) return
-  const connection = await survey.surveyAgent(plan, found, tell)
+  const entry = cx.config.agents.find(a => found.places.some(p => p.host === a.fqdn))
+  const file = caFile(cx, entry === undefined ? {} : { entry })
+  const ca = file === undefined ? {} : { ca: readCa(file) }
+  const connection = await survey.surveyAgent({ ...plan, ...ca }, found, tell)
   if (!connection) return
   try {
     if (!(await survey.surveyKey(plan, found, connection, tell))) return
@@ -51,14 +51,6 @@ async function look(cx: Context, name: string, questions: survey.Questions, find
     if (!own) await strangersView(name, found, connection, tell)
   } finally {
     connection.destroy()
-  }
-}
-
-function caOf(file: string): string {
-  try {
-    return readFileSync(file, 'utf8')
-  } catch (e) {
-    throw usage(`--ca ${file}: ${(e as Error).message}`)
   }
 }
 

@@ -217,9 +217,25 @@ t.test('fnua doctor: each layer, named when it is broken, with what mends it', {
     {
       what: 'the certificate is of a CA that nobody knows',
       name: 'flows.whole.test',
+      layer: null,
+      check: 'ca',
+      mend: /^--ca <file>$/,
+      options: ['--nameserver', net.nameserver],
+    },
+    {
+      what: 'such a certificate, for others',
+      name: 'flows.wrongcert.test',
       layer: 'tls',
       check: 'certificate',
-      mend: /^--ca <file>$/,
+      mend: /^tls: \{ cert/,
+      options: ['--nameserver', net.nameserver],
+    },
+    {
+      what: 'neither DNSSEC nor a certificate vouches for it',
+      name: 'flows.unsigned.test',
+      layer: null,
+      check: 'proof',
+      mend: /^trust: \{ dns: \['unsigned\.test'\] \}$/,
       options: ['--nameserver', net.nameserver],
     },
     {

@@ -1,17 +1,27 @@
+import { X509Certificate } from 'node:crypto'
 import { FnapConnection } from '../connection.js'
 import { makeDial } from '../dial.js'
 import { hasCode } from '../errors.js'
 import { AddressGuard } from '../guard.js'
 import { ReplyError } from '../reply.js'
 import { ALPN, type SecureOptions } from '../secure.js'
-import { broken, command, fine, option, record } from './finding.js'
+import { broken, command, type Finding, fine, option, record, warning } from './finding.js'
 import type { Tell } from './names.js'
 import type { Found, FoundPlace, Plan } from './plan.js'
 import { serverText } from './questions.js'
 
-/** Whoever looks may look anywhere: which addresses strangers refuse has been said. */
+/** A user may look anywhere: which addresses strangers refuse has been said. An agent goes only where its guard lets it. */
 const EVERYWHERE = new AddressGuard({ allow: ['0.0.0.0/0', '::/0'] })
 const CONNECT_MS = 5000
+
+/** Chains that end nowhere that is known here: the key in DNS is what agents go by, so that is no end. */
+const UNKNOWN_CA: ReadonlySet<string> = new Set([
+  'DEPTH_ZERO_SELF_SIGNED_CERT',
+  'SELF_SIGNED_CERT_IN_CHAIN',
+  'UNABLE_TO_GET_ISSUER_CERT',
+  'UNABLE_TO_GET_ISSUER_CERT_LOCALLY',
+  'UNABLE_TO_VERIFY_LEAF_SIGNATURE',
+])
 
 /**
  * TCP, TLS and greeting of the first of an agent's places that takes connections. TLS as agents demand it of each other:
@@ -19,15 +29,35 @@ const CONNECT_MS = 5000
  * @returns a connection inside TLS, null where a layer is broken
  */
 export async function surveyAgent(plan: Plan, found: Found, tell: Tell): Promise<FnapConnection | null> {
+  const first = await attempt(plan, found, 'required', tell)
+  if (first !== 'unknown CA') return first
+  const text = `the certificate there is of a CA that is not trusted here: level pkix is not reached, and no user logs in without knowing it`
+  const known = option('--ca <file>', 'the command line, where the agent has a CA of its own')
+  tell(
+    warning(
+      'tls',
+      'ca',
+      text,
+      ...(plan.refused === 'warning' ? [known] : []),
+      certificateOption(found, found.places[0]!.host),
+    ),
+  )
+  const second = await attempt(plan, found, 'recorded', f => f.layer !== 'tcp' && tell(f))
+  return second === 'unknown CA' ? null : second
+}
+
+/** Once, with the certificate verified, or looked at here where its CA is not known. */
+async function attempt(
+  plan: Plan,
+  found: Found,
+  certificate: 'required' | 'recorded',
+  tell: Tell,
+): Promise<FnapConnection | 'unknown CA' | null> {
   const reached = await connectAny(plan, found, tell)
   if (!reached) return null
   const { socket, place } = reached
-  const tls: SecureOptions = {
-    servername: found.domain,
-    alpn: 'offered',
-    timeoutMs: CONNECT_MS,
-    ...(plan.ca === undefined ? {} : { ca: plan.ca }),
-  }
+  const ca = plan.ca === undefined ? {} : { ca: plan.ca }
+  const tls: SecureOptions = { servername: found.domain, alpn: 'offered', timeoutMs: CONNECT_MS, certificate, ...ca }
   let connection: FnapConnection | undefined
   try {
     const opt = { greetingMs: CONNECT_MS, replyMs: CONNECT_MS }
@@ -37,24 +67,39 @@ export async function surveyAgent(plan: Plan, found: Found, tell: Tell): Promise
       if (!starttls) return fail(connection, tell, noTls(place))
       await connection.starttls(tls, plan.c)
     }
-    const channel = connection.peerInfo().tls
-    const lacks = channel?.version !== 'TLSv1.3' ? 'TLS 1.3' : channel.alpn !== ALPN ? `${ALPN} by ALPN` : null
-    if (lacks) return fail(connection, tell, unfit(place, lacks))
-    tell(
-      fine(
-        'tls',
-        'certificate',
-        `${channel?.version}${found.tls ? '' : ' by STARTTLS'}, the certificate is valid for ${found.domain}`,
-      ),
-    )
+    const wrong = channelFault(found, place, connection)
+    if (wrong) return fail(connection, tell, wrong)
+    const { tls: channel } = connection.peerInfo()
+    const how = `${channel?.version}${found.tls ? '' : ' by STARTTLS'}`
+    tell(fine('tls', 'certificate', `${how}, the certificate is for ${found.domain}`))
     tell(fine('greeting', 'greeting', `it greets as ${connection.greeting}, an FNAA`))
     return connection
   } catch (e) {
-    tell(whyNoTalk(found, place, e, connection !== undefined))
     connection?.destroy()
     ;(socket as { destroy?: () => void }).destroy?.()
+    if (certificate === 'required' && UNKNOWN_CA.has(codeOf(e))) return 'unknown CA'
+    tell(whyNoTalk(found, place, e, connection !== undefined))
     return null
   }
+}
+
+const codeOf = (e: unknown): string => ((e as Error).cause as { code?: string } | undefined)?.code ?? ''
+
+/** What agents demand of a channel, and of a certificate whose CA they do not know. */
+function channelFault(found: Found, place: FoundPlace, connection: FnapConnection): Finding | null {
+  const { tls } = connection.peerInfo()
+  const lacks = tls?.version !== 'TLSv1.3' ? 'TLS 1.3' : tls.alpn !== ALPN ? `${ALPN} by ALPN` : null
+  if (lacks) return unfit(place, lacks)
+  if (tls?.verified || !tls?.certificate) return null
+  const shown = new X509Certificate(tls.certificate)
+  const cert = { subjectaltname: shown.subjectAltName ?? '', valid_to: shown.validTo }
+  const code =
+    shown.checkHost(found.domain) === undefined
+      ? 'ERR_TLS_CERT_ALTNAME_INVALID'
+      : Date.parse(shown.validTo) < Date.now()
+        ? 'CERT_HAS_EXPIRED'
+        : null
+  return code && badCertificate(found, place.host, { cause: { code, cert } })
 }
 
 function fail(connection: FnapConnection, tell: Tell, finding: Parameters<Tell>[0]): null {
@@ -66,7 +111,7 @@ function fail(connection: FnapConnection, tell: Tell, finding: Parameters<Tell>[
 async function connectAny(plan: Plan, found: Found, tell: Tell) {
   const dial = makeDial({
     resolve: () => Promise.reject(new Error('resolved already')),
-    guard: EVERYWHERE,
+    guard: plan.refused === 'broken' ? plan.guard : EVERYWHERE,
     timeoutMs: CONNECT_MS,
   })
   const refused: { at: string; why: string; place: FoundPlace }[] = []
@@ -168,13 +213,16 @@ interface CertificateError {
   readonly cert?: { readonly subjectaltname?: string; readonly valid_to?: string }
 }
 
-function badCertificate(found: Found, host: string, e: unknown) {
-  const { code, cert } = ((e as Error).cause ?? {}) as CertificateError
-  const { domain } = found
-  const get = option(
+const certificateOption = ({ domain }: Found, host: string) =>
+  option(
     "tls: { cert: '<file>', key: '<file>' }",
     `the config of the agent at ${host}: a certificate for ${domain} and ${host}`,
   )
+
+function badCertificate(found: Found, host: string, e: unknown) {
+  const { code, cert } = ((e as Error).cause ?? {}) as CertificateError
+  const { domain } = found
+  const get = certificateOption(found, host)
   switch (code) {
     case 'ERR_TLS_CERT_ALTNAME_INVALID':
       return broken(
@@ -199,12 +247,6 @@ function badCertificate(found: Found, host: string, e: unknown) {
         get,
       )
     default:
-      return broken(
-        'tls',
-        'certificate',
-        `the certificate there is of a CA that is not trusted here (${code ?? 'no code'})`,
-        command('--ca <file>', 'the command line, where the agent has a CA of its own'),
-        get,
-      )
+      return broken('tls', 'certificate', `the certificate there does not hold (${code ?? 'no code'})`, get)
   }
 }

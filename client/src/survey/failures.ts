@@ -1,8 +1,8 @@
 import { formatFnapRecord, zoneLine } from '@fnaa/protocol'
 import { hasCode } from '../errors.js'
 import { whyBogus } from './bogus.js'
-import { broken, command, type Finding, record } from './finding.js'
-import { agentOf, type Plan } from './plan.js'
+import { broken, command, type Finding, option, record } from './finding.js'
+import { agentOf, otherServer, type Plan } from './plan.js'
 import { type Asked, serverText } from './questions.js'
 import { labelsOf, parentOf, recordsOf, zoneAround } from './zones.js'
 
@@ -78,8 +78,8 @@ export async function noAnswer(plan: Plan, failed: Asked): Promise<Finding> {
       'dns',
       'resolver',
       `the name server ${at} refuses to answer for ${name} (REFUSED)`,
-      command('access-control: <your network> allow', `unbound.conf at ${server.host}`),
-      command('--nameserver <address>', 'the command line, to ask another one'),
+      option('access-control: <your network> allow', `unbound.conf at ${server.host}, where that is the resolver`),
+      otherServer(plan),
     )
   if (error?.rcode !== undefined && error.rcode !== 2) return broken('dns', 'resolver', `${at}: ${error.message}`, asks)
   const zone = await lame(plan, name)
@@ -97,7 +97,7 @@ export async function noAnswer(plan: Plan, failed: Asked): Promise<Finding> {
     'resolver',
     `the name server ${at} does not answer`,
     command('systemctl restart unbound', `${server.host}, where the resolver is Unbound`),
-    command('--nameserver <address>', 'the command line, to ask another one'),
+    otherServer(plan),
   )
 }
 

@@ -129,7 +129,21 @@ async function judge(
     )
   const level =
     lowest(found.status, status) === 'secure' ? 'dnssec' : connection.peerInfo().tls?.verified ? 'pkix' : 'dns'
-  tell(fine('key', 'proof', `it proves to be ${found.domain} with the key ${rs}, at level ${level}`))
+  const proved = `it proves to be ${found.domain} with the key ${rs}, at level ${level}`
+  const trust = option(
+    `trust: { dns: ['${found.domain}'] }`,
+    'the config of each agent that is to believe it all the same',
+  )
+  tell(
+    level === 'dns'
+      ? warning(
+          'key',
+          'proof',
+          `${proved}: neither DNSSEC nor a certificate vouches for it, and that suffices nowhere by default`,
+          trust,
+        )
+      : fine('key', 'proof', proved),
+  )
   return level
 }
 

@@ -1,6 +1,7 @@
 import type { AddressGuard } from '../guard.js'
 import type { Call } from '../types.js'
 import type { Status } from '../walk.js'
+import { type Mend, option } from './finding.js'
 import type { Questions } from './questions.js'
 
 /** What a look at an agent from outside stands on. */
@@ -11,7 +12,7 @@ export interface Plan {
   readonly now: () => number
   /** The addresses that strangers' agents connect to. */
   readonly guard: AddressGuard
-  /** What an address that they refuse comes to: whoever looks may go there all the same. */
+  /** What an address that they refuse comes to: a user (`warning`) may go there all the same, an agent does not. */
   readonly refused: 'warning' | 'broken'
   /** Where the agent should be, for whoever runs it: records are then given whole. */
   readonly agent?: { readonly host: string; readonly port: number; readonly addresses: readonly string[] }
@@ -34,6 +35,12 @@ export interface Found {
   /** The lowest of all answers. */
   readonly status: Status
 }
+
+/** Where another DNS server is named: what there is to say of it differs by who looks. */
+export const otherServer = (plan: Plan): Mend =>
+  plan.refused === 'broken'
+    ? option("resolver: { servers: ['<address>:53'] }", 'the config of this agent, to ask another one')
+    : option('--nameserver <address>', 'the command line, to ask another one')
 
 /** What a record that is missing would say of the agent, as far as it is known. */
 export function agentOf(plan: Plan, domain: string): { host: string; port: number; addresses: readonly string[] } {
