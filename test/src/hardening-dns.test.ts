@@ -108,3 +108,19 @@ t.test('H15: of a flow and a namespace that want one name at once, one gets it',
     t.equal(made.length, 1)
   }
 })
+
+t.test('H15: no flow or namespace takes the name of an agent, here or of a namespace below', async t => {
+  const a = await single(t, { change: c => ({ ...c, advertise: 'front.unix.test:61000' }) })
+  const user = await a.login(t)
+  await user.ok('CREATE NAMESPACE unix.test')
+  const ns = a.kernel.resources.get('Namespace', 'flows.unix.test')!
+  const child = { ...ns.spec, agent: 'fnaa.team.unix.test' }
+  const made = { kind: 'Namespace', name: 'team.unix.test', spec: child, finalizers: [] } as const
+  await a.kernel.resources.create(made, { signal: AbortSignal.timeout(5000) })
+  for (const host of ['fnaa.unix.test', 'front.unix.test', 'fnaa.team.unix.test'])
+    for (const line of [`CREATE FLOW ${host}`, `CREATE NAMESPACE ${host}`, `SUBSCRIBE x.evil.test LOCAL ${host}`]) {
+      const reply = await user.say(line)
+      t.match(reply, { kind: 'error' }, line)
+      t.match(['CONFLICT', 'MOVED'].includes(reply.symbol!), true, `${line}: ${reply.symbol}`)
+    }
+})

@@ -3,6 +3,7 @@ import type { Identity } from '../contract/auth.js'
 import type { Call } from '../contract/common.js'
 import { isFna } from '../contract/errors.js'
 import type { Kinds } from '../contract/kinds.js'
+import type { Resource } from '../contract/store.js'
 import type { Kernel } from '../kernel.js'
 import { iso } from '../resources/clock.js'
 import { Callbacks } from './callback.js'
@@ -111,8 +112,9 @@ export class Pins {
       p => {
         const { suspended, level: _level, levelAt: _at, keys: _keys, ...status } = p.status
         const keys = suspended?.key ? [{ ...suspended.key, seen }] : []
-        const level = suspended?.level === undefined ? {} : { level: suspended.level, levelAt: seen }
-        return { status: { ...status, keys, ...level } }
+        // Of one that has not come back yet its keys are forgotten, and nothing else.
+        const level = suspended && (suspended.level ?? p.status.level)
+        return { status: { ...status, keys, ...(level === undefined ? {} : { level, levelAt: seen }) } }
       },
       { ...c, reserve: true },
     )
@@ -127,12 +129,16 @@ export class Pins {
 
   /** Does anything hang on whose domain it is: a subscription either way, or a grant? */
   #atStake(domain: string): boolean {
+    const theirs = this.#k.resources.by('Subscriber', 'peer', domain)
+    return theirs.some(s => !isTombstone(s)) || this.#relied().has(domain)
+  }
+
+  /** Domains of which we have subscribed to something, or to which something was granted. */
+  #relied(): ReadonlySet<string> {
     const { resources } = this.#k
-    return (
-      resources.by('Subscriber', 'peer', domain).some(s => !isTombstone(s)) ||
-      resources.list('Subscription').some(s => s.status.peer === domain) ||
-      resources.list('Grant').some(g => g.spec.to === domain || g.spec.to.endsWith(`@${domain}`))
-    )
+    const sources = resources.list('Subscription').flatMap(s => s.status.peer ?? [])
+    const granted = resources.list('Grant').map(g => g.spec.to.slice(g.spec.to.lastIndexOf('@') + 1))
+    return new Set([...sources, ...granted])
   }
 
   /** Suspended, or not any more: whatever is under way is looked at again. */
@@ -175,11 +181,11 @@ export class Pins {
 
   async #forgetOne(c: Call): Promise<void> {
     const { resources } = this.#k
+    const relied = this.#relied()
+    const kept = (p: Resource<'Peer'>) => p.spec.blocked === true || p.status.suspended || relied.has(p.name)
     const stranger = resources
       .list('Peer')
-      .filter(
-        p => p.spec.blocked !== true && !p.status.suspended && resources.by('Subscriber', 'peer', p.name).length === 0,
-      )
+      .filter(p => !kept(p) && resources.by('Subscriber', 'peer', p.name).length === 0)
       .sort((a, b) => (a.status.keys?.at(-1)?.seen ?? '').localeCompare(b.status.keys?.at(-1)?.seen ?? ''))[0]
     if (stranger) await resources.delete('Peer', stranger.name, c, stranger.uid)
   }

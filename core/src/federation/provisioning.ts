@@ -89,10 +89,13 @@ async function fed(k: Kernel, s: Known, flow: Resource<'Flow'>, c: Call): Promis
   step('subscriber.fed')
 }
 
-/** The feed goes off, the place in the source stays. A reader at the source itself is shut out; a copy may be read to its end. */
-export async function restEndpoint(k: Kernel, s: Known, c: Call): Promise<void> {
+/**
+ * The feed goes off, the place in the source stays. A reader at the source itself is shut out; a copy may be read to its end,
+ * where the reader is still who it was.
+ */
+export async function restEndpoint(k: Kernel, s: Known, shut: boolean, c: Call): Promise<void> {
   const flow = k.resources.get('Flow', s.spec.flow)
-  if (s.status.mode === 'direct') await k.access.revoke(s.uid, c)
+  if (s.status.mode === 'direct' || (shut && s.status.mode === 'copy')) await k.access.revoke(s.uid, c)
   if (s.status.mode === 'copy' && flow) await k.queue.park(`Subscriber/${s.name}`, feed(k, flow, c))
 }
 

@@ -4,7 +4,7 @@ import { isFna } from '../contract/errors.js'
 import type { Resource } from '../contract/store.js'
 import type { Kernel } from '../kernel.js'
 import { iso } from '../resources/clock.js'
-import { same, withCondition } from '../resources/conditions.js'
+import { condition, same, withCondition } from '../resources/conditions.js'
 import { step } from '../resources/steps.js'
 import { endpointFor, restEndpoint, unmakeEndpoint } from './provisioning.js'
 import { isTombstone, type Known } from './wish.js'
@@ -18,8 +18,8 @@ export async function reconcileSubscriber(k: Kernel, id: string, signal: AbortSi
   const flow = k.resources.get('Flow', s.spec.flow)
   if (!flow || flow.deleting !== undefined) return condemn(k, s, 'gone', 'the flow was deleted', c)
   if (s.status.phase === 'pending') return undefined
-  if (k.pins.suspended(s.spec.peer) && s.status.phase !== 'stopped') return rest(k, s, 'Suspended', c)
   if (!k.provider.may(s, flow)) return condemn(k, s, 'revoked', 'the right has ended', c)
+  if (k.pins.suspended(s.spec.peer)) return held(k, s, c)
   if (s.spec.desired === 'stop') return rest(k, s, 'Stopped', c)
   const now = k.clock.now()
   const lease = s.status.leaseUntil === undefined ? undefined : Date.parse(s.status.leaseUntil)
@@ -37,6 +37,14 @@ async function lapsed(k: Kernel, s: Known, lease: number, c: Call): Promise<numb
   return over
 }
 
+/** Hardening H8: everything rests, a copy too, until the owner has looked at it or the lease is over. */
+async function held(k: Kernel, s: Known, c: Call): Promise<number | undefined> {
+  if (condition(s.status, 'Ready')?.reason !== 'Suspended') return rest(k, s, 'Suspended', c)
+  if (s.status.leaseUntil === undefined) return undefined
+  const over = Date.parse(s.status.leaseUntil) + k.periods.grace * 1000 - k.clock.now()
+  return over > 0 ? over : condemn(k, s, 'gone', 'the lease ended', c)
+}
+
 /** The feed goes off; credential and position stay. */
 async function rest(k: Kernel, s: Known, reason: string, c: Call): Promise<undefined> {
   k.provider.cutSessions(s)
@@ -47,7 +55,7 @@ async function rest(k: Kernel, s: Known, reason: string, c: Call): Promise<undef
     c,
     s.uid,
   )
-  await restEndpoint(k, s, c)
+  await restEndpoint(k, s, reason === 'Suspended', c)
 }
 
 async function provision(k: Kernel, s: Known, flow: Resource<'Flow'>, c: Call): Promise<void> {

@@ -28,6 +28,8 @@ export interface Zone {
   fail: boolean
   bogus: boolean
   ttl: number
+  /** Where the names of keys lead by CNAME. */
+  alias?: string
 }
 
 /** Two agents whose `resolve` reads what both publish. */
@@ -37,7 +39,7 @@ export async function agents() {
     zone.asked.push(name)
     if (zone.fail) throw new FnaError('FNA_ERR_UNAVAILABLE', 'SERVFAIL')
     const texts = zone.texts.get(name) ?? []
-    const records = texts.map(text => ({ name, ttl: 300, type: 'TXT' as const, strings: [text] }))
+    const records = texts.map(text => ({ name: zone.alias ?? name, ttl: 300, type: 'TXT' as const, strings: [text] }))
     const status = zone.bogus ? ('bogus' as const) : zone.secure ? ('secure' as const) : ('insecure' as const)
     return { records, status, ttl: zone.ttl }
   }

@@ -6,6 +6,7 @@ import { publicKeyOf } from './keyring.js'
 const MOST_SECONDS = 300
 const NEGATIVE_SECONDS = 60
 const MOST_ENTRIES = 10_000
+const ALIASED = 'the name of the key is an alias, in a zone that is not signed'
 
 /** What DNS says of a selector of a domain. Without `key` no signature holds, and `why` is for the log. */
 export interface Found {
@@ -60,11 +61,11 @@ export class PeerKeys {
     const owner = keyOwner(selector, domain)
     const answer = await this.#ctx.resolve(owner, 'TXT', c)
     if (answer.status === 'bogus') throw new FnaError('FNA_ERR_UNAVAILABLE', 'DNSSEC validation of a key failed')
-    const found = read(
-      answer.records.flatMap(r => (r.type === 'TXT' ? [r.strings] : [])),
-      answer.status === 'secure',
-      this.#ctx.clock.now(),
-    )
+    const secure = answer.status === 'secure'
+    // By an alias, whoever can forge the one answer has the key of any domain of his for this one.
+    const aliased = answer.records.some(r => r.name !== owner) && !secure
+    const texts = answer.records.flatMap(r => (r.type === 'TXT' ? [r.strings] : []))
+    const found = aliased ? { key: null, why: ALIASED, secure } : read(texts, secure, this.#ctx.clock.now())
     const seconds = found.key ? Math.min(answer.ttl, MOST_SECONDS) : NEGATIVE_SECONDS
     this.#remember(owner, { found, until: this.#ctx.clock.now() + seconds * 1000 })
     return found

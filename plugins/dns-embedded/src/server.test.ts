@@ -1,6 +1,8 @@
 import { execFile, spawnSync } from 'node:child_process'
 import { createSocket } from 'node:dgram'
+import { once } from 'node:events'
 import { connect } from 'node:net'
+import { networkInterfaces } from 'node:os'
 import { Resolver } from '@fnaa/client'
 import { testContext } from '@fnaa/conformance'
 import type { DnsRecord } from '@fnaa/protocol'
@@ -290,4 +292,35 @@ t.test('dig understands it', { skip: spawnSync('dig', ['-v']).error ? 'dig is no
   t.match(await run('+notcp', flow, 'ANY'), /HINFO\s+"RFC8482" ""/)
   t.match(await run('+dnssec', '+bufsize=4096', flow, 'SRV'), /EDNS: version: 0, flags: do; udp: 1232/)
   t.notMatch(await run(flow, 'SRV'), /WARNING/)
+})
+
+/** An address of this machine that others reach it by. */
+const outward = Object.values(networkInterfaces())
+  .flat()
+  .find(i => i && !i.internal && i.family === 'IPv4')?.address
+
+/** Asks the same so often at once, from an address. @returns how many answers came whole, and cut, until all is quiet */
+async function flood(port: number, address: string, n: number): Promise<{ whole: number; cut: number }> {
+  const socket = createSocket('udp4').bind(0, address)
+  await once(socket, 'listening')
+  const counted = { whole: 0, cut: 0 }
+  socket.on('message', m => counted[(m.readUInt16BE(2) & 0x200) === 0 ? 'whole' : 'cut']++)
+  const query = packet.encode({ id: 1, type: 'query', questions: [{ type: 'PTR', name: flow }] })
+  // One after the other: what the machine drops of a burst would look like the limit.
+  for (let i = 0; i < n; i++) await new Promise<void>(resolve => socket.send(query, port, address, () => resolve()))
+  for (let seen = -1; seen !== counted.whole + counted.cut; ) {
+    seen = counted.whole + counted.cut
+    await new Promise(resolve => setTimeout(resolve, 200))
+  }
+  socket.close()
+  return counted
+}
+
+t.test('H15: off loopback a network gets so many responses a second', { skip: !outward && 'no address' }, async t => {
+  const { port } = (await started(t, { listen: '0.0.0.0:0', address: outward })).server
+  t.match(await flood(port, '127.0.0.1', 60), { whole: 60, cut: 0 }, 'on loopback there is no limit')
+  const { whole, cut } = await flood(port, outward!, 60)
+  // The context's clock stands still: two seconds' worth, and no more.
+  t.equal(whole, 40)
+  t.equal(cut, 10, 'every second one beyond it is cut, no larger than the question; the others are not answered')
 })
