@@ -46,6 +46,7 @@ export class Lane {
   #tail: Promise<void> = Promise.resolve()
   #waiting: (() => void)[] = []
   #failures = 0
+  #gaps = 0
   #error: string | undefined
   readonly #done: Promise<void>
 
@@ -72,9 +73,11 @@ export class Lane {
     return this.#flying.held.lag
   }
   get status(): SinkStatus {
-    if (this.#error !== undefined) return { phase: 'failed', error: this.#error }
+    const gaps = this.#gaps === 0 ? {} : { gaps: this.#gaps }
+    if (this.#error !== undefined) return { phase: 'failed', error: this.#error, ...gaps }
     const late = this.#sink?.sink.waiting?.()
-    return { phase: this.#sink ? 'running' : 'starting', ...(late === undefined ? {} : { error: describe(late) }) }
+    const error = late === undefined ? {} : { error: describe(late) }
+    return { phase: this.#sink ? 'running' : 'starting', ...error, ...gaps }
   }
 
   /** Resolves when there may be room again, or nothing is open any more. */
@@ -113,6 +116,12 @@ export class Lane {
       flying.bytes -= bytes
       this.#wake()
     })
+  }
+
+  /** Events that this sink would have got are not there any more. */
+  miss(behind: Position): void {
+    this.#gaps++
+    this.pass(behind)
   }
 
   /** Nothing to write up to there: filtered out, or a gap. */

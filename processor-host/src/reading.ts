@@ -83,7 +83,7 @@ export class Reading {
     if ('reason' in piece) {
       this.#around.gap(piece)
       this.#given = await beyond(this.#given, piece, source, c)
-      for (const lane of this.lanes) lane.pass(this.#given)
+      for (const lane of this.lanes) lane.miss(this.#given)
       return !this.stopped
     }
     await this.#room(c)

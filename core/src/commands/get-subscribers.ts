@@ -37,6 +37,7 @@ export const getSubscribers: Handler = {
             ['lag-ms', lags[i]?.ms],
             ['limit', limit],
             ['level', s.status.level],
+            ['gaps', s.status.gaps],
           ],
           { peer: s.spec.peer, cut: s.status.cut, cause: s.spec.cause },
         )

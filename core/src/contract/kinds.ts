@@ -128,6 +128,8 @@ export interface SubscriptionStatus extends Conditions {
   /** RFC 3339. */
   readonly renewBy?: string
   readonly gaps?: number
+  /** How many of those the provider has told of the copy that it feeds. */
+  readonly fedGaps?: number
   readonly origins?: readonly string[]
   readonly error?: string
   /** What the provider said when it cut us off. */
@@ -167,6 +169,8 @@ export interface SubscriberStatus extends Conditions {
   readonly queue?: string
   /** What the copy's queue was made like. */
   readonly copied?: QueueSpec
+  /** How often its copy has passed over events that the flow did not have any more. */
+  readonly gaps?: number
   /** The receipt: what was cut, when (RFC 3339), or `pending`. */
   readonly cut?: Readonly<Record<string, string>>
   readonly level?: string

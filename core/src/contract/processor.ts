@@ -76,6 +76,8 @@ export interface SinkStatus {
   /** Events that it does not have yet, and milliseconds since the first of them was written; absent while nothing is read for it. */
   readonly behind?: number
   readonly behindMs?: number
+  /** How often events have been passed over that the source did not have any more. */
+  readonly gaps?: number
 }
 export interface RunStatus {
   readonly id: string

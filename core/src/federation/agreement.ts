@@ -22,6 +22,8 @@ export interface Agreement {
   /** Of the source; absent where its broker does not say. */
   readonly shards?: number
   readonly lease: number
+  /** How often the copy has passed over events that the flow did not have any more; absent: never. */
+  readonly gaps?: number
   /** Flows whose events may come through this one; of PUBLISH, in which they may end up. */
   readonly origins: readonly string[]
   /** Absent where the broker admits S by its PRINCIPAL. */
@@ -71,6 +73,7 @@ export async function replyOf(kernel: Kernel, s: Known, c: Call): Promise<Agreem
     epoch: flow.status.epoch,
     ...(s.status.shards === undefined ? {} : { shards: s.status.shards }),
     lease: kernel.periods.lease,
+    ...(s.status.gaps === undefined ? {} : { gaps: s.status.gaps }),
     origins: (s.spec.direction === 'in' ? originsOf : destinationsOf)(kernel.resources, s.spec.flow),
     ...(credential === null ? {} : { credential }),
   }

@@ -62,6 +62,7 @@ export async function agreed(
   const reader = s.status.endpoint?.reader
   const phase = s.status.phase === 'active' || s.status.phase === 'paused' ? s.status.phase : 'starting'
   const changed = s.status.sourceEpoch !== undefined && s.status.sourceEpoch !== a.epoch
+  const fedGaps = a.gaps ?? 0
   await told(
     k,
     s,
@@ -78,7 +79,8 @@ export async function agreed(
       sourceEpoch: a.epoch,
       origins: a.origins.map(String),
       renewBy: iso(k.clock.now() + lease * 1000),
-      gaps: (s.status.gaps ?? 0) + (changed ? 1 : 0),
+      gaps: (s.status.gaps ?? 0) + (changed ? 1 : 0) + Math.max(0, fedGaps - (s.status.fedGaps ?? 0)),
+      fedGaps,
     },
     c,
   )

@@ -27,6 +27,8 @@ export function parseAgreement(lines: readonly string[], s: Mine): Agreement {
   const { shards } = a
   if (shards !== undefined && (!Number.isSafeInteger(shards) || shards < 1))
     throw bad('has a number of shards that is none')
+  if (a.gaps !== undefined && (!Number.isSafeInteger(a.gaps) || a.gaps < 0))
+    throw bad('has a number of gaps that is none')
   // An older agent does not say it.
   const mode = MODES.has(a.mode) ? a.mode : a.type === 'fnap' ? 'fnap' : 'direct'
   return { ...a, mode }

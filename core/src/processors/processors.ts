@@ -1,4 +1,3 @@
-import { signalAfter } from '@fnaa/client'
 import type { Call } from '../contract/common.js'
 import { isFna } from '../contract/errors.js'
 import type { ProcessorType, Run, RunStatus, RuntimeService } from '../contract/processor.js'
@@ -7,6 +6,7 @@ import type { Kernel } from '../kernel.js'
 import { queueName } from '../names/names.js'
 import { step } from '../resources/steps.js'
 import { cursorOf, forgetPlaces, keepPlaces } from './cursors.js'
+import { GapCounts } from './gap-counts.js'
 import { makeRun } from './make-run.js'
 import { allowed, type Plan, type Proc, planOf, sameButSinks } from './plan.js'
 import { forgetSources, keepReader } from './reader-place.js'
@@ -43,13 +43,13 @@ export class Processors {
   /** What was last handed to the runtime: the same plan is not handed over again. */
   readonly #handed = new Map<string, Handed>()
   readonly #retries = new Map<string, Retry>()
-  /** Gaps of a run that have been counted. */
-  readonly #gaps = new Map<string, { readonly epoch: number; readonly gaps: number }>()
+  readonly #gaps: GapCounts
   #runs = 0
 
   constructor(kernel: Kernel, base: string) {
     this.#k = kernel
     this.#base = base
+    this.#gaps = new GapCounts(kernel)
     for (const { plugin, service } of kernel.loaded) {
       if (plugin.manifest.kind === 'processor') {
         const type = service as ProcessorType
@@ -115,7 +115,7 @@ export class Processors {
       this.#status.delete(s.id)
       this.#handed.delete(s.id)
     } else this.#status.set(s.id, s)
-    this.#countGaps(s)
+    this.#gaps.count(s)
     const run = this.#handed.get(s.id)?.run
     if (run?.epoch === s.epoch && s.positions) keepReader(this.#k, run, s.positions)
     const p = s.sinks ? this.#k.resources.get('Processor', s.id) : undefined
@@ -123,22 +123,6 @@ export class Processors {
     if (before?.phase === s.phase && before.epoch === s.epoch && before.sourceEpoch === s.sourceEpoch) return
     this.#k.queue.add(`Processor/${s.id}`)
     this.#k.queue.add(`Subscription/${s.id}`)
-  }
-
-  /** A gap is a count in the status of the subscription, beside the run's own. */
-  #countGaps(s: RunStatus): void {
-    const gaps = s.rates?.['gaps'] ?? 0
-    const known = this.#gaps.get(s.id)
-    const more = gaps - (known?.epoch === s.epoch ? known.gaps : 0)
-    if (more <= 0) return
-    this.#gaps.set(s.id, { epoch: s.epoch, gaps })
-    const counted = this.#k.resources.update(
-      'Subscription',
-      s.id,
-      n => ({ status: { ...n.status, gaps: (n.status.gaps ?? 0) + more } }),
-      { signal: signalAfter(10_000), reserve: true },
-    )
-    counted.catch(err => this.#k.log.warn({ processor: s.id, err }, 'a gap is not counted'))
   }
 
   /** Backs off, unless it ran well for a while. */
@@ -302,7 +286,7 @@ export class Processors {
     await runtime?.service.remove(p.name, this.#k.epoch * RUNS + ++this.#runs, c)
     this.#status.delete(p.name)
     this.#retries.delete(p.name)
-    this.#gaps.delete(p.name)
+    this.#gaps.forget(p.name)
   }
 
   async #refuse(p: Proc, runtime: Runtime | undefined, error: string, c: Call): Promise<undefined> {
