@@ -161,6 +161,11 @@ t.test('what cannot be delegated is refused in words, and leaves nothing', { ski
       (await user.ok(`DESCRIBE NAMESPACE ${FAR}`)).lines.join(' '),
       new RegExp(`agent=fnaa\\.${FAR} nameservers=`),
     )
+    t.match((await user.ok(`DESCRIBE AGENT ${FAR}`)).lines, [
+      `agent=fnaa.${FAR}`,
+      `namespace=${FAR}`,
+      `address=fnaa.${FAR}:61000`,
+    ])
     bind.update('unix.test', [`update add ${FAR} 300 NS ns.elsewhere.test.`])
     t.match(await user.say(`DELETE NAMESPACE ${FAR}`), { symbol: 'CONFLICT', text: /changed by other hands/ })
     bind.update('unix.test', [`update delete ${FAR} NS`, `update delete ns.${FAR} A`])

@@ -146,6 +146,28 @@ export const writingCases: readonly DnsCase[] = [
     },
   },
   {
+    name: 'a delegation stands in the zone that it names, and is taken back, also by another life',
+    needs: supports => supports.delegates === true,
+    async run(x) {
+      const zone = x.service.zones[0]!
+      const [child, host] = [x.name('child'), x.name('ns.child')]
+      const ds = { keyTag: 7, algorithm: 13, digestType: 2, digest: 'ab'.repeat(32) }
+      const records: DnsRecord[] = [
+        { name: child, ttl: TTL, type: 'NS', target: host },
+        { name: child, ttl: TTL, type: 'DS', ...ds },
+      ]
+      const glue: DnsRecord = { name: host, ttl: TTL, type: 'A', address: '192.0.2.8' }
+      await x.apply({ owner: child, zone, records }, { owner: host, zone, records: [glue] })
+      assert.deepEqual(sorted(await x.service.read(child, x.c)), sorted(records))
+      assert.deepEqual(await x.service.read(host, x.c), [glue])
+      await fails('FNA_ERR_FOREIGN', () => x.apply({ owner: child, zone: `other.${zone}`, records: [] }))
+      await x.restart()
+      await x.apply({ owner: child, zone, records: [] }, { owner: host, zone, records: [] })
+      await x.absent(child)
+      await x.absent(host)
+    },
+  },
+  {
     name: 'after a restart everything stands as it did',
     async run(x) {
       const owner = x.name('kept.flows')

@@ -5,6 +5,7 @@ import type { DnsService } from '../contract/dns.js'
 import { supportsOf } from '../data/brokers.js'
 import type { Loaded } from '../host/boot.js'
 import { type Context, describe, type Handler, item, list, type Words } from './command.js'
+import { placeOf } from './moved.js'
 
 const state = async (l: Loaded, cx: Context): Promise<string> => {
   try {
@@ -109,12 +110,21 @@ export const getAgents: Handler = {
 }
 export const describeAgent: Handler = {
   id: 'DESCRIBE AGENT',
-  run: (cx, command) => {
+  run: async (cx, command) => {
     manages(cx)
     const name = (command.args as Words)['name'] as string
     const shown = cx.kernel.authorizer.mayNamespace(cx.subject, 'describe', name)
     const ns = shown ? cx.kernel.resources.get('Namespace', name) : undefined
     if (!ns && name !== cx.kernel.config.host) throw fnapError('NOTFOUND', 'there is no such agent or namespace here')
+    if (ns?.spec.agent !== undefined) {
+      const { host, port } = await placeOf(cx.kernel, ns, cx.call)
+      const there = [
+        ['agent', ns.spec.agent],
+        ['namespace', ns.name],
+        ['address', `${host}:${port}`],
+      ] as const
+      return describe(item(there), command.options)
+    }
     const { advertised } = cx.kernel.brokers
     return describe(
       item([

@@ -62,7 +62,7 @@ function toPlace(place: string): Error {
 }
 
 /** Where DNS says that the child's agent is; where it does not, the host that was named, at the usual port. */
-async function placeOf(k: Kernel, ns: Resource<'Namespace'>, c: Call): Promise<{ host: string; port: number }> {
+export async function placeOf(k: Kernel, ns: Resource<'Namespace'>, c: Call): Promise<{ host: string; port: number }> {
   try {
     const { places } = await findAgent(k.resolve, ns.name, { signal: signalAfter(LOOK_MS, c.signal) })
     return places[0]!

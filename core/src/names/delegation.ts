@@ -35,7 +35,9 @@ export async function delegate(k: Kernel, n: N, c: Call): Promise<void> {
   const up = k.registrar.above(n.name)
   if (!up) throw new FnaError('FNA_ERR_UNSUPPORTED', `no dns plugin of the config may delegate ${n.name}`)
   const source = sourceOf(k, n)
-  const cut = await readCut(n.name, source.at, source.dial, c).catch(e => {
+  // A server that takes its time holds up nothing else.
+  const asked = readCut(n.name, source.at, source.dial, c)
+  const cut = await k.queue.park(`Namespace/${n.name}`, asked).catch(e => {
     throw isFna(e, 'FNA_ERR_UNAVAILABLE') ? new ZoneUnreached(e) : e
   })
   if (cut.ds.length === 0)

@@ -18,7 +18,8 @@ for (const transport of ['tcp', 'udp'] as const) {
       factory: () => {
         const zone = zones[next++]!
         const server = `${bind.host}:${bind.port}`
-        return dnsBind({ server, zones: [zone], keyFile: bind.keyFile(zone, 'agent'), transport })
+        const keys = { keyFile: bind.keyFile(zone, 'agent'), zoneKeyFile: bind.keyFile(zone, 'zone') }
+        return dnsBind({ server, zones: [zone], ...keys, transport })
       },
     })
   })
