@@ -1,6 +1,6 @@
 import type { AuthService } from '@fnaa/core'
 import t from 'tap'
-import { eventually, places, TestAgent } from './support/agents.js'
+import { eventually, freePort, places, TestAgent } from './support/agents.js'
 import { DAY, MINUTE, TurnableClock } from './support/clock.js'
 import { Internet, PORT, unavailable } from './support/organisation.js'
 import { meeting, Stranger, type StrangerOptions, trap } from './support/stranger.js'
@@ -113,6 +113,23 @@ t.test(
     )
   },
 )
+
+t.test('F11 a provider that has gone without a word is looked up anew', async t => {
+  const [wa, wb] = await places(t, ['unix.test', 'emiliano.test'])
+  const first = await new TestAgent(wa!).start()
+  const b = await new TestAgent(wb!).start()
+  t.teardown(() => b.close())
+  const owner = await first.login(t)
+  for (const name of ['x', 'y']) await owner.ok(`CREATE FLOW ${name}.flows.unix.test VISIBILITY public`)
+  const user = await b.login(t)
+  await user.ok('DESCRIBE FLOW x.flows.unix.test')
+  const before = first.port
+  await first.close()
+  const second = await new TestAgent({ ...wa!, port: await freePort() }).start()
+  t.teardown(() => second.close())
+  t.not(second.port, before)
+  t.ok(await user.ok('DESCRIBE FLOW y.flows.unix.test'), 'though the old SRV is good for five minutes')
+})
 
 t.test('F12 a name that was asked for before it existed is found at once', { skip: unavailable }, async t => {
   // Absences are remembered as long as their zones allow: 30 seconds.
