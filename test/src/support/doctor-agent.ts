@@ -2,6 +2,7 @@ import { type ChildProcess, execFile, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import type { Test } from 'tap'
 import { CONFIG, freePort, type Teardown } from './agents.js'
 import type { DoctorNet, Finding } from './doctor-net.js'
 import { FNAAD, PLAIN } from './process.js'
@@ -137,5 +138,50 @@ export default {
     const ran = await this.run('doctor', '--json', ...words)
     const said = JSON.parse(ran.stdout || '{"broken":"nothing was printed","findings":[]}') as Examined
     return { ...ran, broken: said.broken, findings: said.findings }
+  }
+}
+
+/** What is wrong with an agent of one's own, and what the doctor says of it. */
+export interface Row {
+  readonly what: string
+  readonly agent: OperatedAgent
+  /** Makes it wrong; absent where the agent is so from the beginning. */
+  readonly harm?: () => unknown
+  readonly layer: string | null
+  readonly check: string
+  readonly mend: RegExp
+  /** Does what was printed. */
+  readonly remedy?: (mends: readonly string[]) => unknown
+  /** What is examined: the agent's own domains if absent. */
+  readonly name?: string
+}
+
+/** Nothing is broken. */
+export function whole(t: Test, found: Examined): void {
+  t.equal(found.broken, null, found.stdout)
+  t.equal(found.code, 0, found.stderr)
+}
+
+/** Each row harmed, examined, mended as printed, and examined again. */
+export async function examineRows(t: Test, rows: readonly Row[]): Promise<void> {
+  for (const row of rows) {
+    await t.test(row.what, async t => {
+      await row.harm?.()
+      const look = () => row.agent.examine(...(row.name ? [row.name] : []))
+      const found = await look()
+      const state = row.layer === null ? 'warning' : 'broken'
+      const seen = found.findings.find(f => f.state === state && f.check === row.check)
+      t.equal(found.broken, row.layer, found.stderr)
+      t.equal(found.code, row.layer === null ? 0 : 1)
+      if (!t.ok(seen, 'found')) t.comment(found.stdout)
+      const mends = seen?.mend.map(m => m.text) ?? []
+      t.ok(
+        mends.some(m => row.mend.test(m)),
+        mends.join('\n'),
+      )
+      if (!row.remedy) return
+      await row.remedy(mends)
+      whole(t, await look())
+    })
   }
 }
