@@ -1,7 +1,8 @@
+import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { bindUnavailable, unboundUnavailable } from '@fnaa/services'
+import { Authority, bindUnavailable, unboundUnavailable } from '@fnaa/services'
 import t from 'tap'
-import { admin, folder, freePort, type TestAgent } from './support/agents.js'
+import { admin, type Client, folder, freePort, type TestAgent } from './support/agents.js'
 import type { Finding } from './support/doctor-net.js'
 import { DoctorNet, doctorAgent, keysOf, names, type Patient } from './support/doctor-net.js'
 import { fakeAgent } from './support/fake-agent.js'
@@ -54,6 +55,7 @@ t.test('fnua doctor: each layer, named when it is broken, with what mends it', {
     at('notls.test', plain.port),
     { name: 'implicit.test', records: [...names('implicit.test', port), '_fnap._tcp.flows.implicit.test. TXT "tls"'] },
     at('wrongcert.test'),
+    at('spoken.test', none),
     at('nokey.test'),
     at('revoked.test'),
     at('otherkey.test'),
@@ -67,9 +69,15 @@ t.test('fnua doctor: each layer, named when it is broken, with what mends it', {
     listen: [`tcp://127.0.0.1:${port}`, `tcp://127.0.0.2:${port}`],
     plugins: [...config.plugins, brokerKafka({ servers: [`127.0.0.1:${dead}`] })],
   }))
+  const authority = new Authority()
+  const files = { cert: join(data, 'cert.pem'), key: join(data, 'key.pem'), ca: join(data, 'other-ca.pem') }
+  const pair = authority.issue(['fnaa.emiliano.test', 'emiliano.test', 'spoken.test'])
+  for (const [name, pem] of Object.entries({ ...pair, ca: authority.ca }))
+    await writeFile(files[name as keyof typeof files], pem, { mode: 0o600 })
   const b = await doctorAgent(t, net, { domain: 'emiliano.test', data, port: none }, config => ({
     ...config,
     network: { allow: ['127.0.0.1'] },
+    tls: files,
   }))
   const revoked = '"v=FNAP1; k=ed25519; p="'
   const other = `"v=FNAP1; k=ed25519; p=${Buffer.alloc(32, 7).toString('base64')}"`
@@ -81,6 +89,8 @@ t.test('fnua doctor: each layer, named when it is broken, with what mends it', {
   await owner.ok('CREATE FLOW time.flows.whole.test VISIBILITY public')
   await owner.ok('CREATE FLOW secret.flows.whole.test')
   t.match(await owner.say('CREATE FLOW stuck.flows.whole.test BROKER broker-kafka'), { kind: 'error' })
+  await owner.ok('CREATE FLOW ended.flows.whole.test VISIBILITY public')
+  await ended(await b.login(t), owner)
   const ca = join(data, 'ca', 'ca.crt')
   const more = `nameserver: ${net.nameserver}\nca: ${ca}\n`
   const mine = ['--config', await configFor(data, { port: a.port, domain: 'whole.test' }, more)]
@@ -239,6 +249,29 @@ t.test('fnua doctor: each layer, named when it is broken, with what mends it', {
       options: ['--nameserver', net.nameserver],
     },
     {
+      what: 'the agent there does not speak for the domain',
+      name: 'flows.spoken.test',
+      layer: 'key',
+      check: 'domain',
+      mend: /^domains: \['spoken\.test'\]$/,
+    },
+    {
+      what: 'one’s own agent is down',
+      name: 'flows.whole.test',
+      layer: 'agent',
+      check: 'login',
+      mend: /start the agent/,
+      options: ['--config', await configFor(await folder(t), { port: closed, domain: 'emiliano.test' }, more)],
+    },
+    {
+      what: 'the subscription was ended by its owner',
+      name: 'ended.flows.whole.test',
+      layer: 'grants',
+      check: 'subscription',
+      mend: /^fnua grant read,subscribe on flow ended\.flows\.whole\.test to /,
+      options: theirs,
+    },
+    {
       what: 'its key is not in DNS',
       name: 'flows.nokey.test',
       layer: 'key',
@@ -368,6 +401,17 @@ t.test('fnua doctor: each layer, named when it is broken, with what mends it', {
     t.match(await fnua([...asked, 'doctor', 'a', 'b']), { code: 2, stderr: /takes one name/ })
   })
 })
+
+/** A subscription that its owner has ended, and whose user knows. */
+async function ended(user: Client, owner: Client): Promise<void> {
+  await user.ok('SUBSCRIBE ended.flows.whole.test LOCAL ended.flows.emiliano.test')
+  await owner.ok('REMOVE SUBSCRIBER ended.flows.whole.test test@emiliano.test')
+  const end = Date.now() + 20_000
+  while (!/phase=revoked/.test((await user.ok('GET SUBSCRIPTIONS')).lines.join())) {
+    if (Date.now() > end) throw new Error('the subscriber does not hear of it')
+    await new Promise(resolve => setTimeout(resolve, 100))
+  }
+}
 
 /** What fnua doctor printed as JSON. */
 function seen(ran: Ran): { ran: Ran; broken: string | null; findings: Finding[] } {
