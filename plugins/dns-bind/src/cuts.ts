@@ -1,17 +1,16 @@
 import type { Call, Ctx, OwnerSet } from '@fnaa/core/plugin'
 import type { DnsRecord } from '@fnaa/protocol'
 
-type Records = readonly DnsRecord[]
-interface Kept {
-  /** What stood there before the last update. */
-  readonly stood: Records
-  /** What that update should write. */
-  readonly wanted: Records
-}
+/** What stands at the owners of a delegation; nothing at those that are not named. */
+export type CutState = Readonly<Record<string, readonly DnsRecord[]>>
+
+/** A crash, and others before it: more than that nobody has to remember. */
+const MOST = 4
 
 /**
- * What we wrote of a delegation: NS and DS at the cut, addresses below it. A server that also serves the zone below answers from
- * that one, so what stands in the upper zone cannot be read; what we think is put into the update as a condition instead.
+ * What we wrote of a delegation: NS and DS at the cut, addresses below it, always all of it at once. A server that also serves the
+ * zone below answers from that one, so what stands in the upper zone cannot be read; what we think is put into the update as a
+ * condition instead.
  */
 export class Cuts {
   readonly #zone: string
@@ -22,30 +21,42 @@ export class Cuts {
     this.#ctx = ctx
   }
 
-  /** What may stand at an owner, the likeliest first: what we wrote last, what stood before a crash, nothing, what is wanted. */
-  async guesses({ owner, records }: OwnerSet, c: Call): Promise<Records[]> {
-    const entry = await this.#ctx.state.get(this.#key(owner), c)
-    const kept = entry ? (JSON.parse(Buffer.from(entry.value).toString()) as Kept) : null
-    const all = [...(kept ? [kept.wanted, kept.stood] : []), [], records]
-    return [...new Map(all.map(r => [JSON.stringify(r), r])).values()]
+  /** What may stand there, the likeliest first: what we wrote last, what stood before a crash, nothing, what is wanted. */
+  async guesses(sets: readonly OwnerSet[], c: Call): Promise<CutState[]> {
+    return unique([...(await this.#kept(sets, c)), {}, stateOf(sets)])
   }
 
   /** Before an update. */
-  async take({ owner, records }: OwnerSet, stood: Records, c: Call): Promise<void> {
-    await this.#put(owner, { stood, wanted: records }, c)
+  async take(sets: readonly OwnerSet[], stood: CutState, c: Call): Promise<void> {
+    await this.#put(sets, unique([stateOf(sets), stood, ...(await this.#kept(sets, c))]).slice(0, MOST), c)
   }
 
   /** After one that was made. */
-  async settle({ owner, records }: OwnerSet, c: Call): Promise<void> {
-    if (records.length > 0) return this.#put(owner, { stood: records, wanted: records }, c)
-    await this.#ctx.state.delete(this.#key(owner), {}, c).catch(() => undefined)
+  async settle(sets: readonly OwnerSet[], c: Call): Promise<void> {
+    const state = stateOf(sets)
+    if (Object.keys(state).length > 0) return this.#put(sets, [state], c)
+    await this.#ctx.state.delete(this.#key(sets), {}, c).catch(() => undefined)
   }
 
-  async #put(owner: string, kept: Kept, c: Call): Promise<void> {
-    await this.#ctx.state.put(this.#key(owner), Buffer.from(JSON.stringify(kept)), {}, c)
+  async #kept(sets: readonly OwnerSet[], c: Call): Promise<CutState[]> {
+    const entry = await this.#ctx.state.get(this.#key(sets), c)
+    return entry ? (JSON.parse(Buffer.from(entry.value).toString()) as CutState[]) : []
   }
 
-  #key(owner: string): string {
-    return `cut/${this.#zone}/${owner}`
+  async #put(sets: readonly OwnerSet[], states: readonly CutState[], c: Call): Promise<void> {
+    await this.#ctx.state.put(this.#key(sets), Buffer.from(JSON.stringify(states)), {}, c)
+  }
+
+  /** By the cut itself: everything else lies below it. */
+  #key(sets: readonly OwnerSet[]): string {
+    const [cut] = sets.map(s => s.owner).sort((a, b) => a.length - b.length)
+    return `cut/${this.#zone}/${cut}`
   }
 }
+
+const stateOf = (sets: readonly OwnerSet[]): CutState =>
+  Object.fromEntries(sets.filter(s => s.records.length > 0).map(s => [s.owner, s.records]))
+
+const unique = (states: readonly CutState[]): CutState[] => [
+  ...new Map(states.map(s => [JSON.stringify(Object.entries(s).sort()), s])).values(),
+]

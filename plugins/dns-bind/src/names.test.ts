@@ -212,13 +212,13 @@ t.test('a delegation that a crash left half noted; one that other hands have mad
   const open = () => plugin(t, bind, { state, zoneKeyFile: bind.keyFile(ZONE, 'zone') })
   const first = await open()
   for (const [when, left] of [
-    [1, []],
-    [3, ['A 192.0.2.8', `NS ${glue}.`]],
+    [0, []],
+    [1, ['A 192.0.2.8', `NS ${glue}.`]],
   ] as const) {
-    // Each owner is noted before the update, and once more after it.
+    // All of it is noted before the update, and once more after it.
     let noted = 0
-    state.before = (_op, key) => {
-      if (key.startsWith('cut/') && ++noted > when) throw new Error('the power went')
+    state.before = (op, key) => {
+      if (op === 'put' && key.startsWith('cut/') && ++noted > when) throw new Error('the power went')
     }
     await t.rejects(first.apply(delegation(), c), /the power went/)
     t.same(standing(bind), left)
@@ -229,6 +229,24 @@ t.test('a delegation that a crash left half noted; one that other hands have mad
     await again.apply(takenBack, c)
     t.same(standing(bind), [])
   }
+  // A change that was noted and not made: what stood before it is not forgotten, nor by the next one that is tried.
+  const last = await open()
+  await last.apply(delegation(), c)
+  await bind.kill()
+  await t.rejects(last.apply(delegation(glue, '192.0.2.20'), c), { code: 'FNA_ERR_UNAVAILABLE' })
+  await bind.start()
+  t.same(standing(bind), ['A 192.0.2.8', `NS ${glue}.`])
+  // And a crash between two guesses.
+  let noted = 0
+  state.before = (op, key) => {
+    if (op === 'put' && key.startsWith('cut/') && ++noted > 1) throw new Error('the power went')
+  }
+  await t.rejects((await open()).apply(delegation(glue, '192.0.2.22'), c), /the power went/)
+  state.before = () => {}
+  await (await open()).apply(delegation(glue, '192.0.2.21'), c)
+  t.same(standing(bind), ['A 192.0.2.21', `NS ${glue}.`])
+  await (await open()).apply(takenBack, c)
+  t.same(standing(bind), [])
   bind.update(ZONE, [`update add ${child} 300 NS ns.mine.test.`])
   await t.rejects((await open()).apply(delegation(), c), { code: 'FNA_ERR_EXISTS' })
   await t.rejects((await open()).apply(takenBack, c), { code: 'FNA_ERR_EXISTS' })

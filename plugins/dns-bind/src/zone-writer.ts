@@ -117,9 +117,12 @@ export class ZoneWriter {
     })
     // Names follow what the kernel keeps, which is bounded there: on a full store too they must come and go.
     const c: Call = { signal: this.#ctx.signal, reserve: true }
+    const cuts = merged(left).filter(isCut)
+    const guesses = cuts.length > 0 ? await this.#cuts.guesses(cuts, c) : []
     for (let tries = 0; left.length > 0; tries++) {
       try {
-        if (left.some(w => w.sets.some(isCut))) await this.#guess(merged(left), tries, c)
+        // What stands at a cut is tried out.
+        for (const { owner } of cuts) this.#known.set(owner, guesses[tries % guesses.length]![owner] ?? [])
         left = await this.#refuse(left, tries > 0, c)
         if (left.length === 0) return
         const generation = await this.#attempt(merged(left), c)
@@ -127,7 +130,7 @@ export class ZoneWriter {
           for (const w of left) w.resolve(generation)
           return
         }
-        if (tries >= TRIES && left.some(w => w.sets.some(isCut))) throw occupied(left[0]!.sets.find(isCut)!.owner)
+        if (tries >= TRIES && cuts.length > 0) throw occupied(cuts[0]!.owner)
         if (tries >= TRIES)
           throw new FnaError('FNA_ERR_UNAVAILABLE', `the zone ${this.#zone} is changed by others all the time`)
         this.#forget(left)
@@ -210,14 +213,17 @@ export class ZoneWriter {
     const cuts = sets.filter(isCut)
     const plain = sets.filter(s => !isCut(s))
     await this.#claims.take(plain, c)
-    for (const set of cuts) await this.#cuts.take(set, this.#known.get(set.owner) ?? [], c)
+    if (cuts.length > 0) {
+      const stood = cuts.map(({ owner }) => [owner, this.#known.get(owner) ?? []] as const)
+      await this.#cuts.take(cuts, Object.fromEntries(stood.filter(([, records]) => records.length > 0)), c)
+    }
     const update = { zone: this.#zone, prerequisites, changes }
     const rcode = await sendUpdate(update, this.#signed(sets), c)
     if (rcode !== 'NOERROR') return null
     this.#generation = next
     for (const { owner, records } of sets) this.#known.set(owner, records)
     await this.#claims.settle(plain, c)
-    for (const set of cuts) await this.#cuts.settle(set, c)
+    if (cuts.length > 0) await this.#cuts.settle(cuts, c)
     return next
   }
 
@@ -228,14 +234,6 @@ export class ZoneWriter {
       s => isCut(s) || isReservedOwner(s.owner) || [...s.records, ...(this.#known.get(s.owner) ?? [])].some(leads),
     )
     return high && this.#zoneKey ? { ...this.#exchange, key: this.#zoneKey } : this.#exchange
-  }
-
-  /** What stands at a cut is tried out. */
-  async #guess(sets: readonly OwnerSet[], tries: number, c: Call): Promise<void> {
-    for (const set of sets.filter(isCut)) {
-      const guesses = await this.#cuts.guesses(set, c)
-      this.#known.set(set.owner, guesses[tries % guesses.length]!)
-    }
   }
 
   /** What was thought of them, and of the generation, may be wrong. */
