@@ -155,12 +155,21 @@ function holds(key: Uint8Array, message: Uint8Array, signature: Uint8Array): boo
   }
 }
 
+/** What a stranger says that it is: nothing else is printed as a record. */
+function isKey(text: string): boolean {
+  try {
+    return parseKeyRecord([[text]])?.key instanceof Uint8Array
+  } catch {
+    return false
+  }
+}
+
 /** The record that belongs into DNS, as the agent itself says it inside TLS. */
 async function published(connection: FnapConnection, selector: string, domain: string): Promise<Mend> {
   const at = `the zone ${domain}`
   const reply = await connection.command(`FNAPKEY ${selector} ${domain}`).catch(() => null)
   const text = reply?.kind === 'data' ? reply.lines[0] : undefined
-  if (text === undefined)
+  if (text === undefined || !isKey(text))
     return command('fnaad key show', `the machine of the agent: the record that belongs into ${at}`)
   return record(zoneLine({ name: keyOwner(selector, domain), ttl: 300, type: 'TXT', strings: [text] }), at)
 }

@@ -7,6 +7,9 @@ import { broken, type Finding, fine, isBroken, option, record, warning } from '.
 import { agentOf, type Found, type FoundPlace, type Plan } from './plan.js'
 import { security } from './security.js'
 
+/** A stranger may name any number of places: as many are tried as an agent tries. */
+const MOST = { places: 4, addresses: 8 } as const
+
 /** Tells each finding as soon as it is one. */
 export type Tell = (finding: Finding) => void
 
@@ -49,13 +52,15 @@ async function addresses(plan: Plan, ns: NamespaceFound, at: readonly { host: st
   const { questions: q, c } = plan
   let status: Status = ns.status
   const places: FoundPlace[] = []
-  for (const { host, port } of at) {
+  for (const { host, port } of at.slice(0, MOST.places)) {
     const answers = await Promise.all((['A', 'AAAA'] as const).map(type => q.resolver.resolve(host, type, c)))
     for (const a of answers) status = lowest(status, a.status)
     places.push({
       host,
       port,
-      addresses: answers.flatMap(a => a.records.flatMap(r => ('address' in r ? [r.address] : []))),
+      addresses: answers
+        .flatMap(a => a.records.flatMap(r => ('address' in r ? [r.address] : [])))
+        .slice(0, MOST.addresses),
     })
   }
   return { places, status }

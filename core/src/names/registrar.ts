@@ -7,6 +7,7 @@ import {
   isReservedOwner,
   isWithin,
   listingRecords,
+  recordData,
   TTL,
 } from '@fnaa/protocol'
 import type { Call, Logger } from '../contract/common.js'
@@ -229,23 +230,8 @@ export function publicEndpoint(
   return { type: broker.supports.type, servers: endpoint.servers.map(parseServer), words, topic }
 }
 
-/** A record as zone files have it. */
-function line(r: DnsRecord): string {
-  switch (r.type) {
-    case 'SRV':
-      return `${r.name}. SRV ${r.priority} ${r.weight} ${r.port} ${r.target}.`
-    case 'TXT':
-      return `${r.name}. TXT ${r.strings.map(s => `"${s}"`).join(' ')}`
-    case 'PTR':
-    case 'NS':
-      return `${r.name}. ${r.type} ${r.target}.`
-    case 'A':
-    case 'AAAA':
-      return `${r.name}. ${r.type} ${r.address}`
-    case 'DS':
-      return `${r.name}. DS ${r.keyTag} ${r.algorithm} ${r.digestType} ${r.digest}`
-  }
-}
+/** A record as zone files have it, without its time to live. */
+const line = (r: DnsRecord): string => `${r.name}. ${r.type} ${recordData(r)}`
 
 const parseServer = (server: string): { host: string; port: number } => {
   const colon = server.lastIndexOf(':')
