@@ -1,4 +1,4 @@
-import type { Call, SubscriptionStatus, Wire } from '@fnaa/core'
+import type { BrokerService, Call, SubscriptionStatus, Wire } from '@fnaa/core'
 import { type Batch, isMarker } from '@fnaa/protocol'
 import t from 'tap'
 import { type Broker, Brokers } from '../../core/dist/data/brokers.js'
@@ -240,6 +240,56 @@ t.test('a broker that has not said yet whom it lets in is waited for', async t =
   t.ok(asked >= 4)
   t.match(b.kernel.resources.list('Subscription')[0], { status: { phase: 'active' } })
   t.same(await arrives(user, 1), ['one'])
+})
+
+t.test('F5: the owner revokes while the broker is still letting the subscriber in', async t => {
+  let land = () => undefined as void
+  const late = new Promise<void>(resolve => (land = resolve))
+  let ask: (id: string) => void
+  const asked = new Promise<string>(resolve => (ask = resolve))
+  // Whoever gives up on it does not end it: it lands at the broker, later.
+  const slow = (): ReturnType<typeof lettingBroker> => {
+    const plugin = lettingBroker({})
+    return {
+      ...plugin,
+      async setup(ctx) {
+        const broker = (await plugin.setup(ctx)) as BrokerService
+        const grant: BrokerService['grant'] = async (request, call) => {
+          ask(request.id)
+          await late
+          return broker.grant(request, { ...call, signal: new AbortController().signal })
+        }
+        return { ...broker, grant }
+      },
+    }
+  }
+  const { a, b } = await pair(t, { change: o => ({ ...o, plugins: [...o.plugins, slow()] }) })
+  const [owner, user] = [await a.login(t), await b.login(t)]
+  await owner.ok(CREATE)
+  const broker = service(a)
+  const subscribing = user.say(`SUBSCRIBE ${FLOW} LOCAL ${LOCAL} MODE copy`)
+  const access = await asked
+  const [s] = a.kernel.resources.list('Subscriber')
+  const removing = owner.say(`REMOVE SUBSCRIBER ${FLOW} ${s!.spec.id}`)
+  await eventually(
+    a,
+    () => a.kernel.resources.get('Subscriber', s!.name)?.spec.desired === 'revoked' || undefined,
+    'wanted',
+  )
+  land()
+  t.match(await removing, { code: 220 })
+  const cut = await eventually(
+    a,
+    () => {
+      const now = a.kernel.resources.get('Subscriber', s!.name)?.status
+      return now?.phase === 'revoked' ? now.cut : undefined
+    },
+    'revoked',
+  )
+  t.notOk(Object.values(cut!).includes('pending'), JSON.stringify(cut))
+  t.equal(await broker.revoke(access, c()), 'absent', 'nobody is let in after the receipt')
+  t.equal(await broker.describeQueue(`${s!.spec.id}.${FLOW}`, c()), null)
+  t.match(await subscribing, { code: 410 })
 })
 
 t.test('PUBLISH direct: their broker is written with a login of its own', async t => {
