@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { resolve } from 'node:path'
+import { setTimeout as pause } from 'node:timers/promises'
 import { AddressGuard, FnapConnection, hasCode, makeDial, ReplyError, type SecureOptions } from '@fnaa/client'
 import type { Context } from './context.js'
 import { CliError, EXIT } from './errors.js'
@@ -8,17 +9,16 @@ import type { Located } from './locate-agent.js'
 /** The user's own client may go wherever its user sends it. */
 const EVERYWHERE = new AddressGuard({ allow: ['0.0.0.0/0', '::/0'] })
 
+/** Milliseconds without a greeting: who says nothing may be waiting for TLS, which is then tried beside. */
+const SILENCE_MS = 1500
+
 /** A connection to the first of the agent's addresses that takes one, with its greeting read. @throws CliError, ReplyError */
 export async function connectTo(cx: Context, located: Located): Promise<FnapConnection> {
-  const call = { signal: cx.interrupt }
-  const dial = makeDial({ resolve: () => Promise.reject(new Error('resolved already')), guard: EVERYWHERE })
   let failure: unknown
   for (const host of located.addresses) {
     cx.debug.say(`C: Connecting to ${host.includes(':') ? `[${host}]` : host}:${located.port}`)
     try {
-      const socket = await dial({ host, port: located.port }, call)
-      const tls = located.implicit ? { tls: secureOptions(cx, located) } : {}
-      const connection = await FnapConnection.connect(socket, { trace: cx.debug.trace, ...tls }, call)
+      const connection = await greeted(cx, located, host)
       cx.debug.say('Connected to FNAA')
       return connection
     } catch (e) {
@@ -31,6 +31,33 @@ export async function connectTo(cx: Context, located: Located): Promise<FnapConn
   const cause = certificate(failure, located)
   if (cause instanceof CliError) throw cause
   throw unreached(located, failure)
+}
+
+/** The agent at one address, with its greeting read: in clear, or by TLS from the first byte where it speaks that. */
+async function greeted(cx: Context, located: Located, host: string): Promise<FnapConnection> {
+  const call = { signal: cx.interrupt }
+  const dial = makeDial({ resolve: () => Promise.reject(new Error('resolved already')), guard: EVERYWHERE })
+  const at = async (implicit: boolean) => {
+    const socket = await dial({ host, port: located.port }, call)
+    const tls = implicit ? { tls: secureOptions(cx, located) } : {}
+    return FnapConnection.connect(socket, { trace: cx.debug.trace, ...tls }, call)
+  }
+  if (located.implicit) return at(true)
+  const clear = at(false)
+  const over = clear.then(
+    () => true,
+    () => true,
+  )
+  if (await Promise.race([over, pause(SILENCE_MS, false)])) return clear
+  cx.debug.say('It says nothing: trying TLS from the first byte')
+  const secure = at(true)
+  const first = await Promise.any([clear, secure]).catch(() => null)
+  for (const other of [clear, secure]) other.then(c => c !== first && c.destroy()).catch(() => undefined)
+  if (first) return first
+  // A certificate that does not hold says more than silence.
+  const denied = await secure.catch(e => e)
+  if (hasCode(denied, 'FNA_ERR_DENIED')) throw denied
+  return clear
 }
 
 /** Why nobody answered, in words: nobody there, no way there, or silence. */

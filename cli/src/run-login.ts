@@ -21,9 +21,12 @@ export async function runLogin(cx: Context): Promise<void> {
     : (settings.password ?? (await cx.ask(`password of ${user} at ${located.name}: `, { secret: true })))
   if (!password) throw new CliError('a password is needed', EXIT.usage, { hint: 'fnua login --password-stdin < FILE' })
   let who: string
+  // What nothing but the try has shown.
+  let implicit = false
   try {
     const session = await Session.at(cx, located, { user, password })
     who = (await session.command('WHOAMI')).text
+    implicit = session.implicit && !located.implicit
     await session.close()
   } catch (e) {
     cx.interrupt.throwIfAborted()
@@ -31,7 +34,7 @@ export async function runLogin(cx: Context): Promise<void> {
   }
   // A config that the command line names is the one to write to; a project's own, which may be shared, is not.
   const file = cx.configGiven ?? userConfig(cx.env)
-  const way = wayBack(cx, selection, located)
+  const way = wayBack(cx, selection, located, implicit)
   await storeAgent(file, { ...way, username: user, password })
   await cx.out.write(`${who}\n`)
   const kept = ['user', 'password', ...Object.keys(way).filter(key => key !== 'name' && key !== 'fqdn')]
@@ -39,14 +42,19 @@ export async function runLogin(cx: Context): Promise<void> {
 }
 
 /** All that the command line gave to find this agent and to trust it, so that the next one needs none of it. */
-function wayBack(cx: Context, selection: Selection, located: Located): Omit<StoredAgent, 'username' | 'password'> {
+function wayBack(
+  cx: Context,
+  selection: Selection,
+  located: Located,
+  implicit: boolean,
+): Omit<StoredAgent, 'username' | 'password'> {
   const { entry } = located
   const { settings } = cx
   const port = selection.how === 'host' ? selection.port : undefined
   const address = entry?.address ?? (port === undefined ? undefined : located.name)
   const nameserver = settings.nameserverGiven ? settings.nameserver : (entry?.nameserver ?? settings.nameserver)
   const ca = caFile(cx, located)
-  const tls = settings.tls ? 'required' : entry?.tls
+  const tls = implicit ? 'implicit' : settings.tls ? 'required' : entry?.tls
   return {
     name: located.name,
     fqdn: located.fqdn,

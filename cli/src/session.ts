@@ -24,6 +24,8 @@ const LIST_LINES = 1_000_000
 export class Session {
   readonly connection: FnapConnection
   readonly located: Located
+  /** It speaks TLS from the first byte. */
+  readonly implicit: boolean
   readonly #cx: Context
   readonly #credentials: Credentials | null
 
@@ -31,6 +33,7 @@ export class Session {
     this.#cx = cx
     this.connection = connection
     this.located = located
+    this.implicit = Boolean(connection.peerInfo().tls)
     this.#credentials = credentials
   }
 

@@ -39,6 +39,27 @@ t.test('login tries the password, and keeps it for its owner alone', async t => 
   )
 })
 
+t.test('an agent that speaks TLS from the first byte is found out, and remembered', async t => {
+  const a = await single(t, { change: c => ({ ...c, listen: ['tls://127.0.0.1:0', 'tcp://127.0.0.1:0'] }) })
+  const home = await folder(t)
+  const env = { XDG_CONFIG_HOME: home }
+  const ca = join(a.where.ca, 'ca.crt')
+  const named = ['--agent', `fnaa.unix.test:${a.agent.addresses[0]!.port}`]
+  const at = [...named, '--nameserver', `127.0.0.1:${a.where.dnsPort}`, '--user', 'test']
+  const first = await fnua([...at, '--ca', ca, 'login', '--password-stdin'], { env, input: 'test\n' })
+  t.match(first, { code: 0, stdout: 'test@unix.test\n' })
+  const { agents } = parse(await readFile(join(home, 'fnua', 'config.yml'), 'utf8')) as { agents: unknown[] }
+  t.match(agents, [{ tls: 'implicit' }])
+  const began = performance.now()
+  t.match(await fnua(['-d', 'whoami'], { env }), { code: 0, stdout: /^test@unix\.test$/m })
+  t.ok(performance.now() - began < 10_000)
+  t.match(
+    await fnua([...at, '--password-stdin', 'whoami'], { env: { XDG_CONFIG_HOME: await folder(t) }, input: 'test\n' }),
+    { code: 7, stderr: /certificate/ },
+    'a CA that nobody knows is not passed over',
+  )
+})
+
 t.test('login keeps all that it takes to come back: name server, address, CA, TLS; each agent its own', async t => {
   const home = await folder(t)
   const env = { XDG_CONFIG_HOME: home }
