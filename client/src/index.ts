@@ -16,6 +16,7 @@ export {
 } from './dns-message.js'
 export type { DnsServer } from './dns-transport.js'
 export { type DsData, dsOf, signingKeys, type ZoneKey } from './dnskey.js'
+export { ed25519Key } from './ed25519.js'
 export * from './errors.js'
 export { type EndFrame, FrameStream, type FrameStreamOptions } from './frame-stream.js'
 export * from './guard.js'

@@ -1,4 +1,4 @@
-import { createPublicKey, type KeyObject, randomBytes, verify } from 'node:crypto'
+import { randomBytes, verify } from 'node:crypto'
 import {
   formatInitiator,
   isFnapError,
@@ -12,6 +12,7 @@ import {
   zoneLine,
 } from '@fnaa/protocol'
 import type { FnapConnection } from '../connection.js'
+import { ed25519Key } from '../ed25519.js'
 import { hasCode } from '../errors.js'
 import { ReplyError } from '../reply.js'
 import { CHANNEL_BINDING } from '../scram.js'
@@ -27,12 +28,6 @@ const MECHANISM = 'DOMAINKEY-ED25519'
 const NOBODY = { n: 'doctor.invalid', s: 'doctor' } as const
 /** What a session comes to whose other side proved this key. */
 export type Level = 'dnssec' | 'pkix' | 'dns'
-
-/** The public key object of 32 bytes (RFC 8037 §2). */
-export function ed25519Key(bytes: Uint8Array): KeyObject {
-  const x = Buffer.from(bytes).toString('base64url')
-  return createPublicKey({ format: 'jwk', key: { kty: 'OKP', crv: 'Ed25519', x } })
-}
 
 /**
  * Lets an agent prove its domain, as other agents do, and calls the log-in off before its end: it signs first, so no key is

@@ -1,9 +1,9 @@
 import { verify } from 'node:crypto'
+import { ed25519Key } from '@fnaa/client'
 import { testContext } from '@fnaa/conformance'
 import { parseKeyRecord, succession } from '@fnaa/protocol'
 import t from 'tap'
 import { domainkey } from './index.js'
-import { publicKeyOf } from './keyring.js'
 
 const c = { signal: new AbortController().signal }
 const DAY = 86_400_000
@@ -99,7 +99,7 @@ t.test("a rotated key has the word of the one before it; one after a revoked key
   const second = await record('2026b')
   t.same(second.vouched!.by, first.key)
   const message = succession(first.key!, second.key!)
-  t.ok(verify(null, message, publicKeyOf(first.key!), second.vouched!.signature))
+  t.ok(verify(null, message, ed25519Key(first.key!), second.vouched!.signature))
   ctx.turn(2 * DAY)
   await run('key revoke', '2026b')
   t.equal((await record('2026c')).vouched, undefined)

@@ -1,4 +1,4 @@
-import { createPrivateKey, createPublicKey, generateKeyPairSync, type KeyObject, randomBytes, sign } from 'node:crypto'
+import { createPrivateKey, generateKeyPairSync, type KeyObject, randomBytes, sign } from 'node:crypto'
 import { type Call, type Ctx, FnaError, isFna, type OwnerSet } from '@fnaa/core/plugin'
 import { fingerprintOf, formatKeyRecord, isSelector, type KeyRecord, keyOwner, succession } from '@fnaa/protocol'
 
@@ -231,9 +231,3 @@ function vouchedOf({ vouched }: Stored): Pick<KeyRecord, 'vouched'> {
 
 const privateKey = (pkcs8: string): KeyObject =>
   createPrivateKey({ key: Buffer.from(pkcs8, 'base64'), format: 'der', type: 'pkcs8' })
-
-/** The key object of 32 bytes (RFC 8037 §2). */
-export function publicKeyOf(bytes: Uint8Array): KeyObject {
-  const x = Buffer.from(bytes).toString('base64url')
-  return createPublicKey({ format: 'jwk', key: { kty: 'OKP', crv: 'Ed25519', x } })
-}

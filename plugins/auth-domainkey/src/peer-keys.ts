@@ -1,7 +1,7 @@
 import { verify } from 'node:crypto'
+import { ed25519Key } from '@fnaa/client'
 import { type Call, type Ctx, FnaError } from '@fnaa/core/plugin'
 import { fingerprintOf, isFnapError, keyOwner, parseKeyRecord, succession, type Vouched } from '@fnaa/protocol'
-import { publicKeyOf } from './keyring.js'
 
 const MOST_SECONDS = 300
 const NEGATIVE_SECONDS = 60
@@ -102,7 +102,7 @@ function read(texts: readonly (readonly string[])[], secure: boolean, now: numbe
 function holds(found: Found, message: Uint8Array, signature: Uint8Array): Proved | string {
   if (!found.key) return found.why
   try {
-    if (!verify(null, message, publicKeyOf(found.key), signature)) return 'the signature does not hold'
+    if (!verify(null, message, ed25519Key(found.key), signature)) return 'the signature does not hold'
   } catch {
     return 'the key is no point of the curve'
   }
@@ -112,7 +112,7 @@ function holds(found: Found, message: Uint8Array, signature: Uint8Array): Proved
 function succeeded(key: Uint8Array, vouched: Vouched | undefined): { readonly succeeds?: string } {
   if (!vouched) return {}
   try {
-    const holds = verify(null, succession(vouched.by, key), publicKeyOf(vouched.by), vouched.signature)
+    const holds = verify(null, succession(vouched.by, key), ed25519Key(vouched.by), vouched.signature)
     return holds ? { succeeds: fingerprintOf(vouched.by) } : {}
   } catch {
     return {}
