@@ -13,11 +13,12 @@ import {
   said,
   saslHandshake,
 } from '@fnaa/kafka-wire'
-import type { AclEntry, AclFilter } from 'kafkajs'
+import type { AclEntry } from 'kafkajs'
 import type { Settings } from '../options.js'
 import type { Clients } from './clients.js'
 import { targetOf } from './dial.js'
 import { isLoginRefused, mapped } from './errors.js'
+import { allOf, rules, same } from './rights.js'
 import { need } from './topics.js'
 
 const derive = promisify(pbkdf2)
@@ -27,18 +28,6 @@ const KEY = 'access-key'
 /** Milliseconds until the brokers know of a new user, at most; and between two looks. */
 const SETTLE = 10_000
 const PAUSE = 50
-
-/** A name of the protocol's enums, in kafkajs's numbers. */
-const TOPIC = 2
-const GROUP = 3
-const TRANSACTIONAL_ID = 5
-const ANY = 1
-const LITERAL = 3
-const PREFIXED = 4
-const READ = 3
-const WRITE = 4
-const DESCRIBE = 8
-const ALLOW = 3
 
 /**
  * A user whom nobody can log in as. Brokers up to Kafka 4.3.1 that replay their metadata after a restart forget all SCRAM users of a
@@ -293,44 +282,3 @@ function userOf(id: string): string {
     throw new FnaError('FNA_ERR_INVALID', 'an access id has letters, digits, - and _ only')
   return `fnaad-${id}`
 }
-
-const allOf = (user: string): AclFilter => ({
-  resourceType: ANY,
-  resourcePatternType: ANY,
-  principal: `User:${user}`,
-  operation: ANY,
-  permissionType: ANY,
-})
-
-/** Its topic; and groups and transactions by its own name, or whose names begin with that and a dot. */
-function rules(user: string, a: AccessRequest): AclEntry[] {
-  const entry = (resourceType: number, resourceName: string, operation: number, resourcePatternType = LITERAL) => ({
-    resourceType,
-    resourceName,
-    resourcePatternType,
-    principal: `User:${user}`,
-    host: '*',
-    operation,
-    permissionType: ALLOW,
-  })
-  const own = (type: number, operation: number) => [
-    entry(type, user, operation),
-    entry(type, `${user}.`, operation, PREFIXED),
-  ]
-  const writes = a.rights.includes('write')
-  return [
-    entry(TOPIC, a.queue, DESCRIBE),
-    ...(a.rights.includes('read') ? [entry(TOPIC, a.queue, READ)] : []),
-    ...(writes ? [entry(TOPIC, a.queue, WRITE)] : []),
-    ...own(GROUP, READ),
-    ...(writes ? [...own(TRANSACTIONAL_ID, WRITE), ...own(TRANSACTIONAL_ID, DESCRIBE)] : []),
-  ]
-}
-
-const same = (a: AclEntry, b: AclEntry) =>
-  a.resourceType === b.resourceType &&
-  a.resourceName === b.resourceName &&
-  a.resourcePatternType === b.resourcePatternType &&
-  a.operation === b.operation &&
-  a.permissionType === b.permissionType &&
-  a.host === b.host
