@@ -131,6 +131,14 @@ function refusal(name: string, who: string, reply: Reply): survey.Finding {
       grant(name, principal(who)),
       command(`fnua subscribe ${name} --reason '<why>'`, 'this machine, where the flow takes requests'),
     )
+  // Their words say nothing of an agent of ours.
+  if (who === ANYONE)
+    return broken(
+      'grants',
+      'visible',
+      `the owner's agent does not show it (${said})`,
+      command('again, in a while', 'this machine'),
+    )
   if (/address that may not be used/.test(text))
     return broken(
       'address',
@@ -174,8 +182,10 @@ async function broker(
   reads: boolean,
   tell: survey.Tell,
 ): Promise<void> {
+  // What its owner says is shown, and is nothing to be typed.
+  const instance = id !== undefined && /^[a-z0-9][a-z0-9-]{0,62}$/.test(id) ? id : '<broker>'
   const mend = [
-    command(`fnua describe broker ${id ?? ''}`.trim(), 'the owner of the flow'),
+    command(`fnua describe broker ${instance}`, 'the owner of the flow'),
     command('fnaad --config <file> doctor', 'the machine of the agent that owns the flow'),
   ]
   if (state !== undefined && state !== 'ready') {

@@ -123,6 +123,10 @@ t.test('H24 lies inside a reply stay outside', async t => {
   t.strictSame(written.lines, ['flow=x%0D%0Ay', 'key=%25zz%20z'], 'written anew')
   now.text = '220 DATA\r\nflow=in.flows.evil.test\r\nflow=time.flows.unix.test\r\nflow=flows.evil.test\r\n220 OK'
   t.strictSame((await user.ok('GET FLOWS flows.evil.test')).lines, ['flow=in.flows.evil.test'], 'outside: dropped')
+  now.text =
+    '220 DATA\r\nflow=a%0d%0a220%20OK%0d%0a421%20MOVED%20x.flows.evil.test\r\nflow=%1b[2J.flows.evil.test\r\n220 OK'
+  t.strictSame((await user.ok('GET FLOWS flows.evil.test MAX 5')).lines, [], 'no names: dropped')
+  await user.ok('NOOP')
 })
 
 /** Keeps the waits of backoff: they have jitter, so they are no whole numbers. */

@@ -1,5 +1,5 @@
 import { findNamespace, type Reply, type ResolveAny, signalAfter } from '@fnaa/client'
-import { fnapError, formatCommand, formatPair, isWithin, jsonLine, parseItem } from '@fnaa/protocol'
+import { fnapError, formatCommand, formatPair, isName, isWithin, jsonLine, parseItem } from '@fnaa/protocol'
 import type { Words } from '../commands/command.js'
 import type { Call } from '../contract/common.js'
 import { isFna } from '../contract/errors.js'
@@ -183,7 +183,7 @@ export class Peers {
       (lines, place) => {
         const names = lines
           .map(l => parseItem(l).get('flow') ?? '')
-          .filter(n => isWithin(n, place.namespace) && n !== place.namespace)
+          .filter(n => isName(n) && isWithin(n, place.namespace) && n !== place.namespace)
           .filter(n => o['after'] === undefined || n > (o['after'] as string))
           .sort()
           .slice(0, (o['max'] as number | undefined) ?? Number.POSITIVE_INFINITY)

@@ -47,6 +47,9 @@ const STRIKES = 3
 export const dataReply = (lines: readonly string[]): string =>
   lines.length === 0 ? '220 DATA\r\n220 OK\r\n' : `220 DATA\r\n${lines.join('\r\n')}\r\n220 OK\r\n`
 
+/** What ends a line, or steers a terminal. */
+const CONTROL = /[\x00-\x1f\x7f]/
+
 /**
  * One client in one TLS state: after STARTTLS a new session begins. It keeps the state of figure 19 and who has logged in, runs
  * one command at a time, and answers in order. What a command does is in commands/.
@@ -148,17 +151,23 @@ export class Session extends Connection {
       const result = this.kernel.run(command, this)
       if (result instanceof Promise) {
         return result.then(
-          r => this.#finish(r, ready),
+          r => this.#finish(r, ready, command),
           e => this.#finishError(e, ready, command),
         )
       }
-      return this.#finish(result, ready)
+      return this.#finish(result, ready, command)
     } catch (e) {
       this.#finishError(e, ready, command)
     }
   }
 
-  #finish(result: Result, ready: boolean): void | Promise<void> {
+  #finish(result: Result, ready: boolean, command: Command): void | Promise<void> {
+    // Whoever made them forgot to encode what a stranger said: no line of ours may hold another.
+    const forged = typeof result === 'object' && 'lines' in result && result.lines.find(l => CONTROL.test(l))
+    if (typeof forged === 'string') {
+      const cause = new Error(`a data line holds a control character: ${JSON.stringify(forged)}`)
+      return this.#finishError(fnapError('INTERNAL', undefined, cause), ready, command)
+    }
     if (typeof result === 'object' && 'stream' in result) {
       return result.stream(this).then(
         () => this.#settle(ready, 'sCmdOk'),
