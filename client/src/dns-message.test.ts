@@ -45,6 +45,17 @@ t.test('text is printable or dropped', t => {
     )?.answers.length,
     1,
   )
+  t.same(
+    read(
+      encode(
+        'TXT',
+        data.map(d => ({ type: 'TXT', name, ttl: 1, data: [d] })),
+      ),
+      'TXT',
+    )?.unreadable,
+    [name, name],
+    'H14: but not absent',
+  )
   t.end()
 })
 
@@ -64,6 +75,38 @@ t.test('compressed names are read, pointers that loop or lead forward are not', 
   ] as const) {
     t.equal(read(Buffer.concat([head, rr([...owner], [0])]), 'PTR'), null, what)
   }
+  t.end()
+})
+
+t.test('H14: a chain of pointers costs next to nothing, and what is not ours is not read', t => {
+  const head = packet.encode({ type: 'response', id: 1, questions: [{ name, type: 'TXT' }] })
+  const rr = (owner: Buffer, type: number, data: Buffer) => {
+    const fixed = Buffer.alloc(10)
+    fixed.writeUInt16BE(type, 0)
+    fixed.writeUInt16BE(1, 2)
+    fixed.writeUInt16BE(data.length, 8)
+    return Buffer.concat([owner, fixed, data])
+  }
+  const pointer = (to: number) => Buffer.from([0xc0 | (to >> 8), to & 0xff])
+  /** A record whose data is a chain, each pointer to the one before; others that are owned by its end. */
+  const chained = (pointers: number, records: number) => {
+    const root = head.length + 11
+    const chain = Array.from({ length: pointers }, (_, i) => pointer(i === 0 ? root : root + 1 + 2 * (i - 1)))
+    const first = rr(Buffer.from([0]), 99, Buffer.concat([Buffer.from([0]), ...chain]))
+    const end = pointer(root + 1 + 2 * (pointers - 1))
+    const others = Array.from({ length: records }, () => rr(end, 46, Buffer.concat([Buffer.alloc(18), end])))
+    const bytes = Buffer.concat([head, first, ...others])
+    bytes.writeUInt16BE(1 + records, 6)
+    return bytes
+  }
+  t.ok(read(chained(100, 1), 'TXT'), 'one that leads somewhere')
+  t.equal(read(chained(127, 1), 'TXT'), null, 'one pointer and more than a name has labels')
+  t.equal(read(chained(100, 500), 'TXT'), null, 'all of them together')
+  const evil = chained(8050, 500)
+  const before = performance.now()
+  t.equal(read(evil, 'TXT'), null)
+  t.ok(performance.now() - before < 50, 'of 33 kB')
+  t.equal(decodeResponse(chained(1, 1), 2, { name, type: 'TXT' }), null, 'another id')
   t.end()
 })
 

@@ -1,6 +1,6 @@
 import { checkRecord, type DnsRecord } from '@fnaa/protocol'
 import packet from 'dns-packet'
-import { DnsReader, type RawMessage, type RawRecord } from './dns-reader.js'
+import { DnsReader, DnsWorkError, type RawMessage, type RawRecord } from './dns-reader.js'
 import { DNSKEY, RRSIG, readKey, type ZoneKey } from './dnskey.js'
 import { ClientError } from './errors.js'
 
@@ -47,6 +47,8 @@ export interface Response {
   /** The AD bit, as the server sent it. */
   readonly authentic: boolean
   readonly answers: readonly AnyRecord[]
+  /** Owners with a record of the asked type that breaks a rule and is none of `answers`: not the same as its absence. */
+  readonly unreadable: readonly string[]
   readonly aliases: ReadonlyMap<string, { readonly target: string; readonly ttl: number }>
   /** Where the server says that others answer: the delegated zone, its NS and the addresses beside them. */
   readonly referral: { readonly zone: string; readonly records: readonly AnyRecord[] } | null
@@ -103,19 +105,21 @@ const isAskable = (name: string): boolean =>
 export function decodeResponse(bytes: Buffer, id: number, q: Question): Response | null {
   const reader = new DnsReader(bytes)
   try {
+    // A forger's is not worth reading: the id is at its beginning.
+    if (bytes.readUInt16BE(0) !== id) return null
     const m = reader.message()
-    return belongs(m, id, q) ? new ResponseReader(bytes, reader).read(m, q.type) : null
+    return belongs(m, q) ? new ResponseReader(bytes, reader).read(m, q.type) : null
   } catch (e) {
     if (e instanceof RangeError) return null
     throw e
   }
 }
 
-function belongs(m: RawMessage, id: number, q: Question): boolean {
+function belongs(m: RawMessage, q: Question): boolean {
   const [asked, more] = m.questions
   const isResponse = (m.flags & 0x8000) !== 0 && ((m.flags >> 11) & 15) === 0
   const same = asked?.name === q.name && asked.type === TYPES[q.type] && asked.class === IN
-  return m.id === id && isResponse && same && more === undefined
+  return isResponse && same && more === undefined
 }
 
 const clamp = (ttl: number): number => Math.min(ttl, MAX_TTL)
@@ -132,6 +136,7 @@ class ResponseReader {
   read(m: RawMessage, type: QuestionType): Response {
     const opt = m.additionals.find(r => r.type === OPT)
     const answers: AnyRecord[] = []
+    const unreadable: string[] = []
     const aliases = new Map<string, { target: string; ttl: number }>()
     for (const raw of m.answers) {
       if (raw.name === null || raw.class !== IN) continue
@@ -141,6 +146,7 @@ class ResponseReader {
       } else if (raw.type === TYPES[type]) {
         const record = this.#record(raw, raw.name, type)
         if (record) answers.push(record)
+        else unreadable.push(raw.name)
       }
     }
     return {
@@ -150,6 +156,7 @@ class ResponseReader {
       authoritative: (m.flags & 0x0400) !== 0,
       authentic: (m.flags & 0x0020) !== 0,
       answers,
+      unreadable,
       aliases,
       referral: this.#referral(m),
       negativeTtl: this.#negativeTtl(m),
@@ -198,7 +205,8 @@ class ResponseReader {
         case 'TXT':
           return { ...base, type, strings: this.#strings(raw) }
       }
-    } catch {
+    } catch (e) {
+      if (e instanceof DnsWorkError) throw e
       return null
     }
   }

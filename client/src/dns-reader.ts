@@ -21,6 +21,13 @@ export interface RawMessage {
 
 const LABEL = /^[a-z0-9_-]+$/
 const MOST_RECORDS = 512
+/** A name has at most 127 labels (RFC 1035 §2.3.4): more pointers than that lead nowhere. */
+const MOST_POINTERS = 127
+/** Labels and pointers that are followed in one message. The largest honest one, full of compressed names, has half of that. */
+const MOST_STEPS = 32_768
+
+/** The message asks for more work than it is worth: nothing of it counts. */
+export class DnsWorkError extends RangeError {}
 
 /**
  * Reads the bytes of a DNS message (RFC 1035 §4). dns-packet, which writes ours, joins the labels of a name to one text:
@@ -28,6 +35,7 @@ const MOST_RECORDS = 512
  */
 export class DnsReader {
   readonly #bytes: Buffer
+  #steps = 0
 
   constructor(bytes: Buffer) {
     this.#bytes = bytes
@@ -57,7 +65,7 @@ export class DnsReader {
 
   /**
    * A name in lower case without final dot (the root is ''), and where what follows it begins.
-   * @throws RangeError
+   * @throws RangeError; DnsWorkError where all names together take too many steps
    */
   name(from: number): { readonly name: string | null; readonly next: number } {
     const labels: string[] = []
@@ -66,8 +74,11 @@ export class DnsReader {
     let length = 0
     // Pointers lead to what came before, so each must be lower than the last: no loops.
     let lowest = from
+    let pointers = 0
     for (let size = this.#bytes.readUInt8(at); size !== 0; size = this.#bytes.readUInt8(at)) {
+      if (++this.#steps > MOST_STEPS) throw new DnsWorkError('the names of a message are too long in all')
       if (size >= 0xc0) {
+        if (++pointers > MOST_POINTERS) throw new DnsWorkError('a name leads through too many pointers')
         const target = this.#bytes.readUInt16BE(at) & 0x3fff
         if (next < 0) next = at + 2
         if (target >= lowest) throw new RangeError('a pointer leads forward')

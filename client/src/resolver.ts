@@ -154,6 +154,12 @@ export class Resolver {
         ttl = Math.min(ttl, alias.ttl)
         current = alias.target
       }
+      // What says something unreadable does not say nothing: whom to trust would be looked for elsewhere (hardening H14).
+      if (type === 'TXT' && response.unreadable.includes(current))
+        throw new ClientError(
+          'FNA_ERR_UNAVAILABLE',
+          `a TXT record of ${name} holds something else than printable ASCII`,
+        )
       const records = response.answers.filter(r => r.name === current)
       for (const r of records) ttl = Math.min(ttl, r.ttl)
       // An authoritative server may leave the rest of the chain to us.
@@ -271,7 +277,8 @@ function failed({ rcode, extended }: Response, bogus: boolean): ClientError {
 function same(a: Response, b: Response): boolean {
   const said = (r: Response) => {
     const records = r.answers.map(({ ttl, ...record }) => JSON.stringify(record))
-    return JSON.stringify([r.rcode, [...r.aliases].map(([name, { target }]) => [name, target]), records.sort()])
+    const aliases = [...r.aliases].map(([name, { target }]) => [name, target])
+    return JSON.stringify([r.rcode, aliases, records.sort(), r.unreadable])
   }
   return said(a) === said(b)
 }
