@@ -104,12 +104,13 @@ const LABEL = 63
 
 /**
  * A flow as a service instance of its namespace (RFC 6763 §4.1): one label, whatever dots the flow's own name has. A dot is two
- * hyphens there, and two or more hyphens are one more, so that no two names become one; what is too long ends in a digest.
+ * hyphens there, and two or more hyphens are two more; what is too long ends in three hyphens and a digest. So each run of hyphens
+ * says what it was, and no two names become one.
  */
 export function instanceOwner(flow: string, namespace: string): string {
   const own = flow.slice(0, -namespace.length - 1)
-  const label = own.replace(/-{2,}/g, '-$&').replace(/\./g, '--')
-  const fits = label.length <= LABEL ? label : `${label.slice(0, LABEL - 17).replace(/-+$/, '')}-${digest(own)}`
+  const label = own.replace(/-{2,}/g, '--$&').replace(/\./g, '--')
+  const fits = label.length <= LABEL ? label : `${label.slice(0, LABEL - 19).replace(/-+$/, '')}---${digest(own)}`
   return `${fits}.${SERVICE}.${namespace}`
 }
 
@@ -123,9 +124,12 @@ export function instanceRecords(f: Pick<FlowDns, 'flow' | 'agent' | 'ttl'> & { r
   return set(owner, [srv(owner, f.agent, ttl), { name: owner, ttl, type: 'TXT', strings }])
 }
 
+/** So many records may one set have at a BIND as it comes (`max-records-per-type`): one more, and it refuses the whole update. */
+export const MOST_LISTED = 100
+
 /**
  * The public flows of a namespace, for who browses (RFC 6763 §4.1, §9): PTR at `_flow._tcp.<namespace>` to each instance, and, where
- * there are any, at `_services._dns-sd._udp.<namespace>` to the service. Two sets.
+ * there are any, at `_services._dns-sd._udp.<namespace>` to the service. Two sets. Of more than {@link MOST_LISTED} the first by name.
  */
 export function listingRecords(namespace: string, publicFlows: readonly string[], ttl = TTL): OwnerSet[] {
   const owner = `${SERVICE}.${namespace}`
@@ -134,7 +138,10 @@ export function listingRecords(namespace: string, publicFlows: readonly string[]
   return [
     set(
       owner,
-      publicFlows.map(flow => ptr(owner, instanceOwner(flow, namespace))),
+      [...publicFlows]
+        .sort()
+        .slice(0, MOST_LISTED)
+        .map(flow => ptr(owner, instanceOwner(flow, namespace))),
     ),
     set(services, publicFlows.length > 0 ? [ptr(services, owner)] : []),
   ]

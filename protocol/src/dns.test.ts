@@ -1,3 +1,4 @@
+import fc from 'fast-check'
 import t from 'tap'
 import { fails } from './fails.test.helper.js'
 import {
@@ -13,6 +14,7 @@ import {
   isOwner,
   isReservedOwner,
   listingRecords,
+  MOST_LISTED,
   parseWords,
 } from './index.js'
 
@@ -96,6 +98,45 @@ t.test('public flows for who browses (RFC 6763)', async t => {
   const labels = [...own, ...long].map(name => instanceOwner(`${name}.${ns}`, ns).split('.')[0]!)
   t.equal(new Set(labels).size, labels.length, 'no two names become one')
   for (const label of labels) t.ok(isOwner(label), label)
+})
+
+t.test('H13: an instance says whose it is: no flow takes the instance of another', async t => {
+  const ns = 'a.test'
+  const labelOf = (own: string) => instanceOwner(`${own}.${ns}`, ns).split('.')[0]!
+  /** What a label says, read backwards; null: it ends in a digest. */
+  const ownOf = (label: string): string | null =>
+    /(?<!-)---(?!-)/.test(label)
+      ? null
+      : label.replace(/-{2,}/g, run => (run.length === 2 ? '.' : '-'.repeat(run.length - 2)))
+  const letter = fc.constantFrom('a', 'b', '0')
+  const label = fc
+    .tuple(letter, fc.array(fc.constantFrom('a', '-', '--', '---', '----'), { maxLength: 18 }), letter)
+    .map(([first, inner, last]) => `${first}${inner.join('')}${last}`.slice(0, 62).replace(/-+$/, ''))
+  const names = fc.array(label, { minLength: 1, maxLength: 4 }).map(labels => labels.join('.'))
+  let long = 0
+  fc.assert(
+    fc.property(names, own => {
+      const label = labelOf(own)
+      if (label.length > 63 || !isOwner(label)) throw new Error(`${label} is no label`)
+      const said = ownOf(label)
+      if (said === null) long++
+      else if (said !== own) throw new Error(`${label} is ${said} too, beside ${own}`)
+    }),
+    { seed: 12, numRuns: 5000 },
+  )
+  t.ok(long > 100, `${long} names had digests`)
+  const victim = labelOf('quarterly-results-of-the-merger-with-contoso-2026.internal-draft-for-the-board')
+  t.equal(victim.length, 63)
+  t.not(labelOf(victim), victim, 'a flow that is called like a digest')
+})
+
+t.test('H13: a listing is no longer than a name server takes, and always the same', async t => {
+  const flows = Array.from({ length: 130 }, (_, i) => `f${String(i).padStart(3, '0')}.a.test`)
+  const of = (names: string[]) => listingRecords('a.test', names)[0]!.records.map(r => 'target' in r && r.target)
+  const listed = of(flows)
+  t.equal(listed.length, MOST_LISTED)
+  t.same([listed[0], listed.at(-1)], ['f000._flow._tcp.a.test', 'f099._flow._tcp.a.test'])
+  t.same(of([...flows].reverse()), listed)
 })
 
 t.test('TXT words', async t => {

@@ -1,6 +1,8 @@
 import t from 'tap'
 import { Internet, unavailable as skip } from './support/internet.js'
 
+const soon = () => AbortSignal.timeout(60_000)
+
 t.test('names in BIND, domains proved by DNSSEC', { skip }, async t => {
   const net = await Internet.start(t)
   const [a, b] = [await net.agent(t, 'a'), await net.agent(t, 'b')]
@@ -65,4 +67,49 @@ t.test('names in BIND, domains proved by DNSSEC', { skip }, async t => {
     await owner.ok('DELETE FLOW time.flows.unix.test')
     t.equal(net.a.dig('+short', 'PTR', '_flow._tcp.flows.unix.test'), '')
   })
+
+  await t.test('H13: made private and deleted while the name server is away: not listed afterwards', async t => {
+    await owner.ok('CREATE FLOW secret-merger.flows.unix.test VISIBILITY public')
+    t.match(net.a.dig('+short', 'PTR', '_flow._tcp.flows.unix.test'), 'secret-merger')
+    net.a.suspend()
+    t.match(await owner.say('UPDATE FLOW secret-merger.flows.unix.test VISIBILITY private'), { symbol: 'UNAVAILABLE' })
+    const deleted = owner.say('DELETE FLOW secret-merger.flows.unix.test')
+    const doomed = () => a.kernel.resources.get('Flow', 'secret-merger.flows.unix.test')?.deleting !== undefined
+    await a.kernel.resources.until('Flow', 'secret-merger.flows.unix.test', () => doomed() || undefined, soon())
+    net.a.resume()
+    await deleted
+    const gone = () => (a.kernel.resources.get('Flow', 'secret-merger.flows.unix.test') ? undefined : true)
+    t.ok(await a.kernel.resources.until('Flow', 'secret-merger.flows.unix.test', gone, soon()))
+    t.equal(net.a.dig('+short', 'PTR', '_flow._tcp.flows.unix.test'), '')
+  })
+})
+
+t.test('H13: more public flows than a set of a name server holds', { skip }, async t => {
+  const net = await Internet.start(t)
+  const a = await net.agent(t, 'a')
+  const users = await Promise.all(Array.from({ length: 8 }, () => a.login(t)))
+  const [owner] = users as [(typeof users)[number]]
+  const flow = (i: number) => `f${String(i).padStart(3, '0')}.flows.unix.test`
+  const listed = () => net.a.dig('+short', '+tcp', 'PTR', '_flow._tcp.flows.unix.test').trim().split('\n').sort()
+  const of = (i: number) => `f${String(i).padStart(3, '0')}._flow._tcp.flows.unix.test.`
+  let next = 0
+  await Promise.all(
+    users.map(async user => {
+      while (next < 102) await user.ok(`CREATE FLOW ${flow(next++)} VISIBILITY public`)
+    }),
+  )
+  t.same(
+    listed(),
+    Array.from({ length: 100 }, (_, i) => of(i)),
+    'the first hundred by name',
+  )
+  t.match(net.a.dig('+short', 'PTR', flow(101)), `_flow._tcp.${flow(101)}`, 'the others have their names all the same')
+  t.match(net.a.dig('+short', 'SRV', of(101)), 'fnaa.unix.test')
+  t.equal((await owner.ok('GET FLOWS flows.unix.test')).lines.length, 102, 'GET FLOWS is the whole catalogue')
+  await owner.ok(`UPDATE FLOW ${flow(5)} VISIBILITY private`)
+  t.notOk(listed().includes(of(5)), 'who becomes private leaves the list')
+  t.ok(listed().includes(of(100)), 'and the next one comes in')
+  await owner.ok(`DELETE FLOW ${flow(6)}`)
+  t.notOk(listed().includes(of(6)))
+  t.equal(listed().length, 100)
 })

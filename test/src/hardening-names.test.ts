@@ -132,6 +132,8 @@ t.test('H14 only an absence goes on to a shorter suffix', async t => {
     twice: ['v=FNAP1; d=evil.test; d=evil.test'],
     elsewhere: ['v=FNAP1; d=unix.test'],
     inside: ['v=FNAP1; d=inside.flows.evil.test'],
+    unreadable: ['v=FNAP1; d=evil.test\u00e9'],
+    beside: ['v=FNAP1; d=evil.test', 'v=FNAP1; d=evil.test\u007f'],
   }
   for (const [label, answer] of Object.entries(bad)) zone[`TXT _fnap.${label}.flows.evil.test`] = answer
   await Promise.all(

@@ -20,8 +20,7 @@ export async function reconcileFlow(k: Kernel, name: string, signal: AbortSignal
   const broker = k.brokers.of(f)
   if (f.deleting !== undefined) return remove(k, f, broker, c)
   // Names of flows lead to the agent: when it is elsewhere, they are written anew.
-  const named = f.status.dns === 'registered' || f.status.dns === 'registering'
-  const elsewhere = named && f.status.place !== k.registrar.place
+  const elsewhere = isNamed(f) && f.status.place !== k.registrar.place
   if (isTrue(f.status, 'Ready', f.generation) && !elsewhere) return undefined
   const queue = f.spec.adopt ?? broker.service.queueFor(queueName(name))
   const made = await queueOf(k, f, broker, queue, c).catch(async e => {
@@ -88,7 +87,7 @@ async function names(k: Kernel, f: F, broker: Broker, c: Call): Promise<NonNulla
   if (!k.registrar.serviceFor(f.name)) return 'none'
   if (f.spec.visibility === 'private') {
     await forget(k, f, c)
-    await listing(k, f.spec.namespace, c)
+    await k.registrar.shorten(f.spec.namespace, listed(k, f.spec.namespace), c)
     return 'private'
   }
   // Written down first: who deletes it, or makes it private, before the next line of its status takes the names away all the same.
@@ -96,13 +95,16 @@ async function names(k: Kernel, f: F, broker: Broker, c: Call): Promise<NonNulla
     await k.resources.update('Flow', f.name, n => ({ status: { ...n.status, dns: 'registering' } }), c, f.uid)
   step('flow.create.naming')
   await k.registrar.flow(f, broker, c)
-  await listing(k, f.spec.namespace, c, f)
+  await k.registrar.listing(f.spec.namespace, listed(k, f.spec.namespace, f), c)
   return 'registered'
 }
 
+/** May something of it stand in DNS? */
+const isNamed = (f: F): boolean => f.status.dns === 'registered' || f.status.dns === 'registering'
+
 /** What somebody else has made there is none of our names, and then none of them was made. */
 async function forget(k: Kernel, f: F, c: Call): Promise<void> {
-  if (f.status.dns !== 'registered' && f.status.dns !== 'registering') return
+  if (!isNamed(f)) return
   await k.registrar.forget(f.name, c, f.spec.namespace).catch(e => {
     if (f.status.dns === 'registered' || !isFna(e, 'FNA_ERR_EXISTS')) throw e
   })
@@ -114,10 +116,11 @@ function unnamed(e: unknown): 'NameExists' | 'NameServerRefuses' | 'NameServerUn
   return isFna(e, 'FNA_ERR_CONFIG') ? 'NameServerRefuses' : 'NameServerUnavailable'
 }
 
-async function listing(k: Kernel, namespace: string, c: Call, f?: F): Promise<void> {
+/** The public flows of a namespace, in order; `f` as it is meant to be. */
+function listed(k: Kernel, namespace: string, f?: F): string[] {
   const all = k.resources.by('Flow', 'namespace', namespace).filter(x => x.name !== f?.name)
   const open = [...all, ...(f ? [f] : [])].filter(x => x.spec.visibility === 'public' && x.deleting === undefined)
-  await k.registrar.listing(namespace, open.map(x => x.name).sort(), c)
+  return open.map(x => x.name).sort()
 }
 
 /** DELETE FLOW: subscribers first (410 GONE), then names, then the queue. */
@@ -129,7 +132,10 @@ async function remove(k: Kernel, f: F, broker: Broker, c: Call): Promise<number 
   await k.queue.park(`Flow/${f.name}`, k.provider.enforce(f.name, 'the flow was deleted', c))
   step('flow.delete.subscribers-cut')
   await forget(k, f, c)
-  if (f.spec.namespace !== '' && f.spec.visibility === 'public') await listing(k, f.spec.namespace, c)
+  // What was registered counts: made private while the name server was away, it is listed still.
+  const mayBeListed = f.spec.visibility === 'public' || isNamed(f)
+  if (f.spec.namespace !== '' && mayBeListed)
+    await k.registrar.shorten(f.spec.namespace, listed(k, f.spec.namespace), c)
   step('flow.delete.unnamed')
   const queue = f.status.queue
   const ours = f.spec.adopt === undefined && f.status.absentSeen === true

@@ -3,10 +3,12 @@ import {
   type DnsRecord,
   flowOwners,
   flowRecords,
+  instanceOwner,
   instanceRecords,
   isReservedOwner,
   isWithin,
   listingRecords,
+  MOST_LISTED,
   recordData,
   TTL,
 } from '@fnaa/protocol'
@@ -30,6 +32,8 @@ export interface AgentAddress {
 export class Registrar {
   readonly #services: readonly { readonly service: DnsService; readonly keys: boolean; readonly delegates: boolean }[]
   readonly #log: Logger
+  /** Namespaces of which it was said that not all is listed. */
+  readonly #cropped = new Set<string>()
   agent: AgentAddress
 
   constructor(loaded: readonly Loaded[], agent: AgentAddress, log: Logger) {
@@ -182,9 +186,37 @@ export class Registrar {
     )
   }
 
-  /** RFC 6763: who browses a namespace sees its public flows. */
+  /** RFC 6763: who browses a namespace sees its public flows, the first hundred of them by name. */
   async listing(namespace: string, flows: readonly string[], c: Call): Promise<void> {
-    if (this.serviceFor(namespace)) await this.#apply(listingRecords(namespace, flows), c)
+    if (!this.serviceFor(namespace)) return
+    if (flows.length > MOST_LISTED && !this.#cropped.has(namespace)) {
+      this.#cropped.add(namespace)
+      this.#log.warn(
+        { namespace, public: flows.length, listed: MOST_LISTED },
+        'more public flows than DNS lists: all have their names, and GET FLOWS shows all; who browses DNS sees the first by name',
+      )
+    }
+    await this.#apply(listingRecords(namespace, flows), c)
+  }
+
+  /** The listing, after something has left it. Where it cannot be written whole, what is to go goes all the same, and nothing comes. */
+  async shorten(namespace: string, flows: readonly string[], c: Call): Promise<void> {
+    try {
+      await this.listing(namespace, flows, c)
+    } catch (e) {
+      const [list] = listingRecords(namespace, [])
+      const there = await this.serviceFor(namespace)!
+        .read(list!.owner, c)
+        .catch(() => null)
+      if (!there) throw e
+      const listed = new Set(there.map(r => (r.type === 'PTR' ? r.target : '')))
+      const stay = flows.filter(flow => listed.has(instanceOwner(flow, namespace)))
+      await this.#apply(listingRecords(namespace, stay), c)
+      this.#log.warn(
+        { namespace, cause: (e as Error).message },
+        'the listing is shorter, and could not be filled up again',
+      )
+    }
   }
 
   async #apply(sets: readonly OwnerSet[], c: Call): Promise<void> {
