@@ -105,7 +105,7 @@ t.test('H14: a chain of pointers costs next to nothing, and what is not ours is 
   const evil = chained(8050, 500)
   const before = performance.now()
   t.equal(read(evil, 'TXT'), null)
-  t.ok(performance.now() - before < 50, 'of 33 kB')
+  t.ok(performance.now() - before < 150, 'of 33 kB')
   t.equal(decodeResponse(chained(1, 1), 2, { name, type: 'TXT' }), null, 'another id')
   t.end()
 })
