@@ -48,7 +48,7 @@ t.test('a stranger looks what there is', { skip }, async t => {
     t.match(
       found.sort((x, y) => (x.label! < y.label! ? -1 : 1)),
       [
-        { label: 'a--b---c', ...at, text: `"flow=a.b--c.${NS}"` },
+        { label: 'a--b----c', ...at, text: `"flow=a.b--c.${NS}"` },
         { label: 'time', ...at, text: `"flow=time.${NS}"` },
       ],
     )
