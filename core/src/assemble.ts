@@ -1,3 +1,4 @@
+import { signalAfter } from '@fnaa/client'
 import type { Command } from '@fnaa/protocol'
 import type { AuthService } from './contract/auth.js'
 import type { Call } from './contract/common.js'
@@ -10,6 +11,7 @@ import { Pins } from './federation/pins.js'
 import { Provider } from './federation/provider.js'
 import { Quotas } from './federation/quotas.js'
 import { Subscriptions } from './federation/subscriptions.js'
+import { endAccount } from './grants/account.js'
 import { Audit } from './grants/audit.js'
 import { Authorizer } from './grants/authorizer.js'
 import { hashQueue } from './host/hash-queue.js'
@@ -73,7 +75,7 @@ export async function assemble(
   k.run = (command: Command, session: Session) => run(k, command, session)
   for (const l of k.loaded) {
     if (l.plugin.manifest.kind !== 'auth') continue
-    ;(l.service as AuthService).watch((principal, key) => {
+    ;(l.service as AuthService).watch((principal, key, ended) => {
       if (key !== undefined) {
         k.pins.lost(principal, key).catch(err => k.log.error({ peer: principal, err }, 'a lost key is not noted'))
         return
@@ -82,6 +84,7 @@ export async function assemble(
       // What stands on the account ends with its password (hardening H7).
       for (const a of k.resources.by('Access', 'who', principal))
         void k.resources.delete('Access', a.name, { ...call, reserve: true }, a.uid).catch(() => undefined)
+      if (ended) return endAccount(k as Kernel, principal, { signal: signalAfter(30_000, signal), reserve: true })
     })
   }
 }

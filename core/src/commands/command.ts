@@ -86,7 +86,11 @@ export function namespace(cx: Context, name: string, right: Right): Resource<'Na
  * @throws FnapError DENIED where one that the caller may see is above the name, else NOTFOUND: a namespace that is not shown
  * changes neither
  */
-export function managedNamespaceOf(cx: Context, name: string, what = 'the name'): Resource<'Namespace'> {
+export function managedNamespaceOf(
+  cx: Pick<Context, 'kernel' | 'subject'>,
+  name: string,
+  what = 'the name',
+): Resource<'Namespace'> {
   const { authorizer, resources } = cx.kernel
   const found = namespaceOf(resources, name)
   if (found && authorizer.mayNamespace(cx.subject, 'manage', found.name)) return found

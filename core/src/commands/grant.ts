@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { fnapError, mintId, type On } from '@fnaa/protocol'
 import type { Limits, Right } from '../contract/kinds.js'
 import type { Resource } from '../contract/store.js'
+import { takeUp } from '../grants/grant-controller.js'
 import { iso } from '../resources/clock.js'
 import { type Context, flow, type Handler, namespace, need, type Words } from './command.js'
 
@@ -52,6 +53,7 @@ export async function give(cx: Context, g: Gift): Promise<string> {
     const spec = { on: g.on, to: g.to, rights: [...g.rights], ...rest }
     await resources.create({ kind: 'Grant', name, spec, finalizers: [], status: { conditions: [] } }, cx.call)
   }
+  takeUp(cx.kernel, g.on)
   return name
 }
 

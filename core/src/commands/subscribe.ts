@@ -1,20 +1,11 @@
 import { signalAfter } from '@fnaa/client'
 import { type CommandFrom, type From, fnapError, jsonLine, parseNewName } from '@fnaa/protocol'
 import type { Agreement } from '../federation/agreement.js'
+import { newLocal } from '../federation/local-end.js'
 import type { Mine } from '../federation/subscriptions.js'
 import { aliasName, domainOf, isHost, namespaceOf, shown } from '../names/names.js'
 import type { Result } from '../server/session.js'
-import {
-  type Context,
-  flow,
-  type Handler,
-  managedNamespaceOf,
-  need,
-  patience,
-  timeout,
-  user,
-  type Words,
-} from './command.js'
+import { type Context, flow, type Handler, need, patience, timeout, user, type Words } from './command.js'
 
 /** A user's wish becomes a Subscription here; an agent's becomes a Subscriber. */
 export const subscribe: Handler = {
@@ -69,8 +60,7 @@ function localOf(cx: Context, source: string, given: string | undefined): { loca
   if (isHost(cx.kernel, name)) throw fnapError('CONFLICT', 'LOCAL is the name of an agent')
   // Inside our domains there is no alias: it would show which namespaces there are that the caller may not see.
   if (domainOf(cx.kernel.config.domains, name) === undefined) return { local: aliasName(me, name), alias: true }
-  managedNamespaceOf(cx, name, 'LOCAL')
-  if (resources.get('Namespace', name)) throw fnapError('CONFLICT', 'LOCAL is the name of a namespace')
+  newLocal(cx, name)
   if (!known) cx.kernel.quotas.roomFor(name)
   return { local: flowOrNone(cx, name), alias: false }
 }

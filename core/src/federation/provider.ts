@@ -12,6 +12,7 @@ import { isTrue } from '../resources/conditions.js'
 import { step } from '../resources/steps.js'
 import type { Session } from '../server/session.js'
 import { type Agreement, replyOf } from './agreement.js'
+import { enforceLocal } from './local-end.js'
 import { openRequest } from './requests.js'
 import { servedAs } from './serving.js'
 import { type Tracked, Tracking } from './tracking.js'
@@ -123,7 +124,8 @@ export class Provider {
       .by('Subscriber', 'flow', flowName)
       .filter(s => !isTombstone(s) && s.status.phase !== 'pending' && (!flow || !this.may(s, flow)))
     await Promise.all(doomed.map(s => this.revoke(s, { by: 'owner', reason }, c.signal)))
-    await this.#k.processors.enforce(flowName)
+    await enforceLocal(this.#k, flowName, c)
+    await this.#k.processors.enforce(flowName, c.signal)
     await enforceAccess(this.#k, flowName, c)
   }
 

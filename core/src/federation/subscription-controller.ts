@@ -1,12 +1,12 @@
 import { fnapError } from '@fnaa/protocol'
 import type { Call } from '../contract/common.js'
 import type { Kernel } from '../kernel.js'
-import { namespaceOf } from '../names/names.js'
 import { isTrue } from '../resources/conditions.js'
 import { step } from '../resources/steps.js'
 import { onError } from './answers.js'
 import { ask } from './asking.js'
 import { teardown } from './ending.js'
+import { failLocally, lacking, namespaceForLocal } from './local-end.js'
 import { keyOf, type Mine } from './subscriptions.js'
 
 /** One look at a subscription of ours: what is the next thing to do, and when to look again. */
@@ -17,6 +17,8 @@ export async function reconcileSubscription(k: Kernel, id: string, signal: Abort
   if (s.deleting !== undefined) return teardown(k, s, c)
   if (s.status.phase === 'revoked') return stopMoving(k, s, c)
   const due = k.subscriptions.takeDue(id)
+  const lacks = s.spec.desired === 'stop' ? undefined : lacking(k, s)
+  if (lacks) return s.status.phase === 'failed' ? undefined : failLocally(k, s, lacks, c)
   if (s.status.phase === 'failed' && !due) return undefined
   try {
     // Nothing moves any more before the provider hears of a STOP.
@@ -37,17 +39,23 @@ export async function reconcileSubscription(k: Kernel, id: string, signal: Abort
   if (!now || now.deleting !== undefined || now.status.phase === 'failed') return undefined
   if (now.status.phase === 'revoked') return stopMoving(k, now, c)
   // Only once the provider has agreed: a refusal leaves no local flow behind.
-  if (now.status.endpoint !== undefined && now.spec.desired !== 'stop' && (await localReady(k, now, c)))
-    await move(k, now, c)
+  if (now.status.endpoint !== undefined && now.spec.desired !== 'stop') {
+    const there = await localReady(k, now, c).catch(e => failLocally(k, now, e, c))
+    if (there === undefined) return undefined
+    if (there) await move(k, now, c)
+  }
   return pollIn(k, now)
 }
 
 /** The local flow is made if absent; an alias is private to its user and never in DNS. */
 async function localReady(k: Kernel, s: Mine, c: Call): Promise<boolean> {
+  // Asking took its time: the right may have ended meanwhile.
+  const lacks = lacking(k, s)
+  if (lacks) throw lacks
   if (s.spec.direction === 'out') return true
   const known = k.resources.get('Flow', s.spec.local)
   if (!known) {
-    const ns = s.spec.alias ? undefined : namespaceOf(k.resources, s.spec.local)
+    const ns = namespaceForLocal(k, s)
     const broker = ns?.spec.broker ?? k.brokers.default?.id
     if (broker === undefined) throw fnapError('NOTSUPPORTED', 'this agent operates no broker')
     const spec = {

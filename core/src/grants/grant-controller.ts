@@ -1,3 +1,4 @@
+import { takeUpLocal } from '../federation/local-end.js'
 import type { Kernel } from '../kernel.js'
 
 /** A grant ends at its time, and what stood on it with it (hardening H7). */
@@ -15,13 +16,20 @@ export async function reconcileGrant(k: Kernel, name: string, signal: AbortSigna
 /** Whoever reads at the broker itself by it is held to what holds now. */
 export function relimit(k: Kernel, on: { kind: 'Namespace' | 'Flow'; name: string }): void {
   const { resources, queue } = k
-  const flows = on.kind === 'Flow' ? [on.name] : resources.by('Flow', 'namespace', on.name).map(f => f.name)
-  for (const flow of flows) {
+  for (const flow of flowsOf(k, on)) {
     for (const s of resources.by('Subscriber', 'flow', flow))
       if (s.status.mode === 'copy' || s.status.mode === 'direct') queue.add(`Subscriber/${s.name}`)
     for (const a of resources.by('Access', 'flow', flow)) queue.add(`Access/${a.name}`)
   }
 }
+
+/** A right was given: what failed for want of it is taken up again. */
+export function takeUp(k: Kernel, on: { kind: 'Namespace' | 'Flow'; name: string }): void {
+  for (const flow of flowsOf(k, on)) takeUpLocal(k, flow)
+}
+
+const flowsOf = (k: Kernel, on: { kind: 'Namespace' | 'Flow'; name: string }): string[] =>
+  on.kind === 'Flow' ? [on.name] : k.resources.by('Flow', 'namespace', on.name).map(f => f.name)
 
 /** Ends what stood on a right that was taken away, on a flow or on all flows of a namespace. */
 export async function enforceOn(
@@ -30,6 +38,5 @@ export async function enforceOn(
   why: string,
   c: { signal: AbortSignal },
 ): Promise<void> {
-  const flows = on.kind === 'Flow' ? [on.name] : k.resources.by('Flow', 'namespace', on.name).map(f => f.name)
-  await Promise.all(flows.map(f => k.provider.enforce(f, why, c)))
+  await Promise.all(flowsOf(k, on).map(f => k.provider.enforce(f, why, c)))
 }

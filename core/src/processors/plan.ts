@@ -2,6 +2,7 @@ import type { Endpoint } from '../contract/broker.js'
 import type { ProcessorType, Run } from '../contract/processor.js'
 import type { Resource } from '../contract/store.js'
 import { fnapEndpoint } from '../federation/agreement.js'
+import { lacking } from '../federation/local-end.js'
 import type { Kernel } from '../kernel.js'
 import { queueName } from '../names/names.js'
 import { SUBSCRIBER } from './feeds.js'
@@ -49,9 +50,12 @@ export function ownSubscription(k: Kernel, end: string): boolean {
   return s?.status.peer !== undefined && k.config.domains.includes(s.status.peer)
 }
 
-/** A user's own processor needs the rights for as long as it runs; a subscription's are the provider's business. */
+/** A user's processor needs the rights for as long as it runs, and a subscription's at the local flow: the rest is the provider's business. */
 export function allowed(k: Kernel, p: Proc): boolean {
-  if (p.owner !== undefined) return true
+  if (p.owner !== undefined) {
+    const s = p.owner.kind === 'Subscription' ? k.resources.get('Subscription', p.owner.name) : undefined
+    return !s || lacking(k, s) === undefined
+  }
   const subject = { type: 'user' as const, principals: [p.spec.owner] }
   const may = (name: string, right: 'read' | 'write') => {
     const f = k.resources.get('Flow', name)

@@ -1,3 +1,4 @@
+import { fnapError } from '@fnaa/protocol'
 import type { Call } from '../contract/common.js'
 import { isFna } from '../contract/errors.js'
 import type { ProcessorType, Run, RunStatus, RuntimeService } from '../contract/processor.js'
@@ -32,6 +33,7 @@ interface Retry {
 const RETRY = { base: 100, max: 60_000, calm: 10_000 } as const
 /** Runs of one life of the agent are numbered inside its epoch. */
 const RUNS = 1_000_000
+const ENDED = 'DENIED the right on a flow of this processor has ended'
 
 /** Processors: what moves events. A resource says what is wanted; the controller hands runs to a runtime. */
 export class Processors {
@@ -191,12 +193,20 @@ export class Processors {
     if (!gone) throw new Error(`processor ${id} is not gone yet`)
   }
 
-  /** Stops the processors of users who lost a right on the flow. */
-  async enforce(flow: string): Promise<void> {
-    for (const p of this.#k.resources.list('Processor')) {
-      if (p.owner === undefined && [...p.spec.sources, ...p.spec.sinks].includes(flow))
-        this.#k.queue.add(`Processor/${p.name}`, { urgent: true })
-    }
+  /** Stops the processors of users who lost a right on the flow. Resolves when they have stopped. @throws FnapError TIMEOUT */
+  async enforce(flow: string, signal: AbortSignal): Promise<void> {
+    const { resources, queue } = this.#k
+    const over = (p: Proc | undefined) =>
+      !p || p.deleting !== undefined || p.spec.desired === 'stop' || p.status.error === ENDED || allowed(this.#k, p)
+    const on = resources
+      .list('Processor')
+      .filter(p => p.owner === undefined && [...p.spec.sources, ...p.spec.sinks].includes(flow))
+    const cuts = on.map(async p => {
+      queue.add(`Processor/${p.name}`, { urgent: true, preempt: !allowed(this.#k, p) })
+      if (!(await resources.until('Processor', p.name, n => over(n) || undefined, signal)))
+        throw fnapError('TIMEOUT', `${p.name} the work goes on`)
+    })
+    await Promise.all(cuts)
   }
 
   async reconcile(id: string, signal: AbortSignal): Promise<number | undefined> {
@@ -205,8 +215,7 @@ export class Processors {
     const c = { signal, reserve: true }
     const runtime = this.#runtimes.get(p.spec.runtime)
     if (p.deleting !== undefined || p.spec.desired === 'stop') return this.#end(p, runtime, c)
-    if (!allowed(this.#k, p))
-      return this.#refuse(p, runtime, 'DENIED the right on a flow of this processor has ended', c)
+    if (!allowed(this.#k, p)) return this.#refuse(p, runtime, ENDED, c)
     if (!runtime) return this.#report(p, 'failed', 'NOTSUPPORTED the config has no runtime of that name', c)
     const plan = planOf(this.#k, this.#types.get(p.spec.type), p)
     const handed = this.#handed.get(id)

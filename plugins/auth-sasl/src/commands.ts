@@ -9,8 +9,8 @@ interface Needs {
   readonly ctx: Ctx
   readonly accounts: Accounts
   readonly iterations: number
-  /** An account ended or changed its password. */
-  changed(principal: string): void
+  /** An account ended, or changed its password. */
+  changed(principal: string, ended: boolean): Promise<void>
 }
 
 /** `fnaad user …`. Passwords come from the terminal or standard input, never from the command line. */
@@ -48,7 +48,7 @@ export function userCommands(n: Needs): AdminCommand[] {
         const principal = one(args, n.accounts)
         const { record, warnings } = await hashed(n, input.password)
         await n.accounts.change(principal, { record }, c)
-        n.changed(principal)
+        await n.changed(principal, false)
         return [`password of ${principal} changed`, ...warnings]
       },
     },
@@ -61,7 +61,7 @@ export function userCommands(n: Needs): AdminCommand[] {
         async run(args, _input, c) {
           const principal = one(args, n.accounts)
           await n.accounts.change(principal, { disabled }, c)
-          if (disabled) n.changed(principal)
+          if (disabled) await n.changed(principal, true)
           return [`user ${principal} ${what}d`]
         },
       }
@@ -73,7 +73,7 @@ export function userCommands(n: Needs): AdminCommand[] {
       async run(args, _input, c) {
         const principal = one(args, n.accounts)
         await n.accounts.remove(principal, c)
-        n.changed(principal)
+        await n.changed(principal, true)
         return [`user ${principal} removed`]
       },
     },

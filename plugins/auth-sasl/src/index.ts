@@ -32,10 +32,10 @@ export const sasl = (options: SaslOptions = {}, instance?: { id?: string }) =>
 async function setup(ctx: Ctx, options: SaslOptions): Promise<AuthService> {
   const iterations = options.iterations ?? DEFAULT_ITERATIONS
   const accounts = await Accounts.open(ctx, iterations)
-  const listeners = new Set<(principal: string) => void>()
+  const listeners = new Set<Parameters<AuthService['watch']>[0]>()
   let closed = false
-  const changed = (principal: string) => {
-    for (const listener of listeners) listener(principal)
+  const changed = async (principal: string, ended: boolean) => {
+    await Promise.all([...listeners].map(listener => listener(principal, undefined, ended)))
   }
   return {
     mechanisms: mechanismsOf(options).map(which => guarded(make(which, ctx, accounts, options), () => closed)),
