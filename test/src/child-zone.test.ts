@@ -1,3 +1,4 @@
+import { Bind } from '@fnaa/services'
 import t from 'tap'
 import { Internet, PORT, unavailable as skip } from './support/organisation.js'
 
@@ -121,4 +122,31 @@ t.test('figure 20: a namespace that an agent of its own serves, in a signed zone
       t.same(owners(), ['NXDOMAIN', 'NXDOMAIN'], step)
     }
   })
+})
+
+t.test('H12: that a child is signed no longer takes more than the word of whoever is on the way', { skip }, async t => {
+  const internet = await Internet.start(t)
+  const a = await internet.found('unix.test', { zoneKey: true })
+  const host = await internet.network.host()
+  const serve = (signed: boolean) =>
+    Bind.start({
+      zones: [{ name: CHILD, signed, records: [`fnaa A ${host.address}`] }],
+      address: host.address,
+      port: 53,
+      within: host.within,
+    })
+  let child = await serve(true)
+  t.teardown(() => child.stop())
+  await a.type('create', 'namespace', CHILD, '--agent-host', `fnaa.${CHILD}`, '--agent-nameserver', host.address)
+  const ds = a.bind.dig('+short', 'DS', CHILD)
+  t.match(ds, / 13 2 /)
+  await child.stop()
+  child = await serve(false)
+  await a.type('update', 'namespace', CHILD, '--title', 'hello')
+  t.equal(a.bind.dig('+short', 'DS', CHILD), ds, 'a title is no reason to ask')
+  await t.rejects(a.type('update', 'namespace', CHILD), /no longer signed/)
+  t.equal(a.bind.dig('+short', 'DS', CHILD), ds)
+  await a.type('delete', 'namespace', CHILD)
+  await a.type('create', 'namespace', CHILD, '--agent-host', `fnaa.${CHILD}`, '--agent-nameserver', host.address)
+  t.match(await a.type('-o', 'json', 'describe', 'namespace', CHILD), new RegExp(`"unproved": ?"${host.address}"`))
 })

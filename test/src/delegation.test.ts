@@ -80,7 +80,7 @@ t.test('a namespace that is a zone of ours, at the same server as the zone above
   await user.ok(`CREATE FLOW x.${TEAM} VISIBILITY public`)
   t.match(bind.dig('+short', 'SRV', `_flow._tcp.x.${TEAM}`), 'fnaa.unix.test')
   t.match(await user.say(`DELETE NAMESPACE ${TEAM}`), { symbol: 'NOTEMPTY' })
-  await user.ok(`UPDATE NAMESPACE ${TEAM} TITLE again`)
+  await user.ok(`UPDATE NAMESPACE ${TEAM}`)
   t.same(above(bind, TEAM), cut(bind, TEAM), 'asked again, and the same')
 
   await t.test('also after a restart all of it is taken back', async t => {
@@ -196,11 +196,25 @@ t.test("the child's keys change: UPDATE NAMESPACE reads them anew", { skip }, as
   await user.ok(`CREATE NAMESPACE ${FAR} AGENT fnaa.${FAR} NAMESERVER 127.0.0.1:${port}`)
   t.same(above(bind, FAR), cut(first, FAR))
   await first.stop()
-  t.match(await user.say(`UPDATE NAMESPACE ${FAR} TITLE x`), { symbol: 'UNAVAILABLE' })
-  const second = await Bind.start({ zones: [{ name: FAR }], port })
-  t.teardown(() => second.stop())
-  await user.ok(`UPDATE NAMESPACE ${FAR} TITLE y`)
+  await user.ok(`UPDATE NAMESPACE ${FAR} TITLE x`)
+  t.match(await user.say(`UPDATE NAMESPACE ${FAR}`), { symbol: 'UNAVAILABLE' })
+  let running = await Bind.start({ zones: [{ name: FAR }], port })
+  t.teardown(() => running.stop())
+  const second = running
+  const changed = async (before: Bind, zone: { name: string; records?: string[] }) => {
+    await before.stop()
+    running = await Bind.start({ zones: [zone], port })
+    return running
+  }
+  await user.ok(`UPDATE NAMESPACE ${FAR}`)
   t.same(above(bind, FAR), cut(second, FAR))
+  const stood = above(bind, FAR)
+  const third = await changed(second, { name: FAR, records: ['@ NS deep.ns', 'deep.ns A 169.254.169.254'] })
+  t.match(await user.say(`UPDATE NAMESPACE ${FAR}`), { symbol: 'DENIED' }, 'glue that leads to a metadata service')
+  t.same(above(bind, FAR), stood)
+  const fourth = await changed(third, { name: FAR })
+  await user.ok(`UPDATE NAMESPACE ${FAR}`)
+  t.same(above(bind, FAR), cut(fourth, FAR))
   const said = (line: string) => user.say(line)
   t.match(await said(`CREATE FLOW x.${FAR}`), { symbol: 'MOVED', address: { host: `fnaa.${FAR}`, port: 61_000 } })
   t.match(await said(`CREATE NAMESPACE deeper.${FAR}`), { symbol: 'MOVED' })

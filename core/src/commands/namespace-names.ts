@@ -19,6 +19,13 @@ const REFUSALS: ReadonlyMap<string, readonly [Parameters<typeof fnapError>[0], s
     ],
   ],
   [
+    'ZoneUnsigned',
+    [
+      'CONFLICT',
+      'its name server says that the zone is no longer signed, and nothing proves that: its DS stay; if it is meant, delete the namespace and create it anew',
+    ],
+  ],
+  [
     'ZoneUnreached',
     [
       'UNAVAILABLE',

@@ -15,6 +15,8 @@ export const updateNamespace: Handler = {
     const before = namespace(cx, name, 'manage')
     // A quota that who it binds could lift would be none.
     if (o['quota'] !== undefined) mayCreate(cx, name)
+    // Without options: its keys may be others by now, and are read anew.
+    const reads = before.spec.delegated === true && Object.values(o).every(value => value === undefined)
     const owner = newOwner(cx, o['owner'])
     if (o['broker'] !== undefined && !kernel.brokers.operated.has(o['broker'])) {
       throw fnapError('BADVALUE', 'BROKER must name one of GET BROKERS')
@@ -29,14 +31,14 @@ export const updateNamespace: Handler = {
           broker: o['broker'] ?? n.spec.broker,
           ...(o['quota'] === undefined ? {} : { quota: { ...n.spec.quota, ...o['quota'] } }),
           about: about(o, n.spec.about),
+          ...(reads ? { readings: (n.spec.readings ?? 0) + 1 } : {}),
         },
       }),
       cx.call,
     )
     // Another owner: what stood on the old one's right ends (hardening H7).
     await enforceOn(kernel, { kind: 'Namespace', name }, 'the owner of the namespace changed', cx.call)
-    // Its keys may be others by now: they are read anew.
-    if (before.spec.delegated) await namesStand(cx, name)
+    if (reads) await namesStand(cx, name)
     return `220 OK ${name}`
   },
 }

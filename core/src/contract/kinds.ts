@@ -43,6 +43,8 @@ export interface NamespaceSpec {
   readonly delegated?: boolean
   /** `address:port` of a name server that is asked about the zone, where that is not the agent's host. */
   readonly nameserver?: string
+  /** How often the zone was asked to be read anew. */
+  readonly readings?: number
   readonly quota?: { readonly flows?: number; readonly subscribers?: number }
   readonly about?: About
 }
@@ -59,8 +61,10 @@ export interface Delegation {
   readonly ds: readonly string[]
   /** All owners that may hold records of ours. */
   readonly owners: readonly string[]
-  /** The name server that was asked, where nothing proved its answer: compare the DS with the child's own. */
+  /** The name server that was asked, where nothing proved its answer: compare the DS (or that there are none) with the child's own. */
   readonly unproved?: string
+  /** The reading of the spec that this is of. */
+  readonly readings?: number
 }
 export interface FlowSpec {
   readonly namespace: string

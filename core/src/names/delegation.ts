@@ -1,4 +1,4 @@
-import { isLoopback } from '@fnaa/client'
+import { AddressGuard, isLoopback } from '@fnaa/client'
 import type { Call, Dial, DialTarget } from '../contract/common.js'
 import { FnaError, isFna } from '../contract/errors.js'
 import type { Delegation } from '../contract/kinds.js'
@@ -6,7 +6,7 @@ import type { Resource } from '../contract/store.js'
 import type { Kernel } from '../kernel.js'
 import { operatorsDial } from '../operators-dial.js'
 import { step } from '../resources/steps.js'
-import { readCut } from './child-zone.js'
+import { type Cut, readCut } from './child-zone.js'
 
 type N = Resource<'Namespace'>
 const DNS_PORT = 53
@@ -18,6 +18,9 @@ export class ZoneUnreached extends Error {
   }
 }
 
+/** The child's name server says that its zone is no longer signed, and nothing proves it. */
+export class ZoneUnsigned extends Error {}
+
 /** Where the child's zone is asked for, and how much its answer proves. */
 interface Source {
   readonly at: DialTarget
@@ -28,7 +31,7 @@ interface Source {
 /**
  * Writes NS, glue and DS of a namespace that is a zone of its own into the zone above. What it was meant to be is kept first, so
  * that a crash leaves nothing that is not found again.
- * @throws ZoneUnreached, FNA_ERR_NOTFOUND, FNA_ERR_INVALID, FNA_ERR_ADDRESS of the child's zone, FNA_ERR_UNSUPPORTED,
+ * @throws ZoneUnreached, ZoneUnsigned, FNA_ERR_NOTFOUND, FNA_ERR_INVALID, FNA_ERR_ADDRESS of the child's zone, FNA_ERR_UNSUPPORTED,
  * FNA_ERR_EXISTS, FNA_ERR_CONFIG of the zone above
  */
 export async function delegate(k: Kernel, n: N, c: Call): Promise<void> {
@@ -40,9 +43,13 @@ export async function delegate(k: Kernel, n: N, c: Call): Promise<void> {
   const cut = await k.queue.park(`Namespace/${n.name}`, asked).catch(e => {
     throw isFna(e, 'FNA_ERR_UNAVAILABLE') ? new ZoneUnreached(e) : e
   })
+  const proved = source.ours || isLoopback(source.at.host)
+  if (!source.ours) judgeGlue(k, cut)
+  // Without DS anybody on the way may forge the child: that is not for anybody on the way to bring about.
+  if (cut.ds.length === 0 && !proved && (n.status.delegation?.ds.length ?? 0) > 0)
+    throw new ZoneUnsigned(`the name server ${source.at.host} says that the zone ${n.name} is not signed: its DS stay`)
   if (cut.ds.length === 0)
     k.log.warn({ namespace: n.name }, 'the zone is not signed: others see its agent at level pkix or dns at most')
-  const proved = source.ours || isLoopback(source.at.host)
   const owners = [...new Set([n.name, ...cut.glue.map(g => g.name)])]
   const made: Delegation = {
     zone: up.zone,
@@ -50,7 +57,8 @@ export async function delegate(k: Kernel, n: N, c: Call): Promise<void> {
     servers: cut.servers,
     ds: cut.ds.map(d => `${d.keyTag} ${d.algorithm} ${d.digestType} ${d.digest}`),
     owners: [...new Set([...(n.status.delegation?.owners ?? []), ...owners])],
-    ...(proved || cut.ds.length === 0 ? {} : { unproved: source.at.host }),
+    ...(proved ? {} : { unproved: source.at.host }),
+    ...(n.spec.readings === undefined ? {} : { readings: n.spec.readings }),
   }
   await keep(k, n, made, c)
   step('namespace.create.read')
@@ -62,6 +70,17 @@ export async function delegate(k: Kernel, n: N, c: Call): Promise<void> {
   await k.registrar.delegate(n.name, cut, made.owners, c)
   step('namespace.create.delegated')
   await keep(k, n, { ...made, written: true, owners }, c)
+}
+
+/** Does the zone have to be read? Not because it has another title. */
+export const isUnread = (n: N): boolean =>
+  n.status.delegation?.written !== true || n.status.delegation.readings !== n.spec.readings
+
+/** Glue sends everybody who asks for the child to an address of its choice, us too. */
+function judgeGlue(k: Kernel, cut: Cut): void {
+  const guard = new AddressGuard({ allow: k.config.network?.allow ?? [] })
+  const bad = cut.glue.find(g => !guard.allows(g.address))
+  if (bad) throw new FnaError('FNA_ERR_ADDRESS', `the name server ${bad.name} has an address that may not be used`)
 }
 
 /** Takes all of it back. What somebody else has put there instead is not ours to remove. */

@@ -6,7 +6,7 @@ import type { Kernel } from '../kernel.js'
 import { iso } from '../resources/clock.js'
 import { isTrue, withCondition } from '../resources/conditions.js'
 import { step } from '../resources/steps.js'
-import { delegate, takeBack, ZoneUnreached } from './delegation.js'
+import { delegate, isUnread, takeBack, ZoneUnreached, ZoneUnsigned } from './delegation.js'
 import { domainOf } from './names.js'
 
 type N = Resource<'Namespace'>
@@ -18,7 +18,7 @@ export async function reconcileNamespace(k: Kernel, name: string, signal: AbortS
   const c = { signal, reserve: true }
   if (n.deleting !== undefined) return remove(k, n, c)
   const ready = isTrue(n.status, 'Ready', n.generation)
-  if (!ready && n.spec.delegated) {
+  if (!ready && n.spec.delegated && isUnread(n)) {
     try {
       await delegate(k, n, c)
     } catch (e) {
@@ -53,6 +53,7 @@ async function remove(k: Kernel, n: N, c: Call): Promise<undefined> {
 /** Why a zone is not delegated: for the condition, and for who waits. */
 function reasonOf(e: unknown): string {
   if (e instanceof ZoneUnreached) return 'ZoneUnreached'
+  if (e instanceof ZoneUnsigned) return 'ZoneUnsigned'
   if (isFna(e, 'FNA_ERR_NOTFOUND')) return 'ZoneAbsent'
   if (isFna(e, 'FNA_ERR_INVALID')) return 'ZoneInvalid'
   if (isFna(e, 'FNA_ERR_ADDRESS')) return 'ZoneAddress'
