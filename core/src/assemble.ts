@@ -75,9 +75,11 @@ export async function assemble(
   k.run = (command: Command, session: Session) => run(k, command, session)
   for (const l of k.loaded) {
     if (l.plugin.manifest.kind !== 'auth') continue
-    ;(l.service as AuthService).watch((principal, key, ended) => {
+    const changed: Parameters<AuthService['watch']>[0] = (principal, key, ended) => {
       if (key !== undefined) {
-        k.pins.lost(principal, key).catch(err => k.log.error({ peer: principal, err }, 'a lost key is not noted'))
+        k.pins
+          .lost(principal, key, ended ? 'revoked' : 'gone')
+          .catch(err => k.log.error({ peer: principal, err }, 'a lost key is not noted'))
         return
       }
       k.sessions.cut(s => s.identity?.principal === principal)
@@ -85,6 +87,7 @@ export async function assemble(
       for (const a of k.resources.by('Access', 'who', principal))
         void k.resources.delete('Access', a.name, { ...call, reserve: true }, a.uid).catch(() => undefined)
       if (ended) return endAccount(k as Kernel, principal, { signal: signalAfter(30_000, signal), reserve: true })
-    })
+    }
+    ;(l.service as AuthService).watch(changed, () => k.pins.relied())
   }
 }

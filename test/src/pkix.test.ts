@@ -1,15 +1,9 @@
-import { once } from 'node:events'
-import { connect } from 'node:net'
-import { type Exchange, FnapConnection, type ReplyError } from '@fnaa/client'
-import { testContext } from '@fnaa/conformance'
-import { fingerprintOf, parseKeyRecord } from '@fnaa/protocol'
 import t from 'tap'
-import { freePort, type Teardown, type TestAgent } from './support/agents.js'
+import { freePort, type TestAgent } from './support/agents.js'
+import { claimant } from './support/claimant.js'
 import { TurnableClock } from './support/clock.js'
-import { DOMAIN, Internet, type Side, unavailable as skip } from './support/internet.js'
-import { trap } from './support/stranger.js'
-
-const { default: domainkey } = (await import(`${'@fnaa/auth-domainkey'}`)) as typeof import('@fnaa/auth-domainkey')
+import { Internet, unavailable as skip } from './support/internet.js'
+import { meeting, trap } from './support/stranger.js'
 
 const FLOW = 'time.flows.unix.test'
 const LOCAL = 'time.flows.emiliano.test'
@@ -25,39 +19,6 @@ t.test('level pkix: unsigned zones, and certificates that are valid for the doma
   t.match((await owner.ok('GET PEERS')).lines, [/peer=emiliano\.test level=pkix/], 'by calling its host back')
   t.match((await user.ok('GET PEERS')).lines, [/peer=unix\.test level=pkix/], 'by the certificate of who was called')
 })
-
-/** Somebody who claims a domain by a key of his own, and what our agent says to that. */
-async function claimant(t: Teardown, net: Internet, at: TestAgent, side: Side, selector: string) {
-  const ctx = Object.assign(testContext([DOMAIN[side]]), { resolve: at.kernel.resolve })
-  const service = await domainkey({ selector }).setup(ctx)
-  t.teardown(() => service.close())
-  const [set] = await service.records({ signal: AbortSignal.timeout(5000) })
-  const text = set!.records.flatMap(r => (r.type === 'TXT' ? r.strings : [])).join('')
-  const publish = () => net.write(side, `update add ${set!.owner}. 60 TXT "${text}"`)
-  /** @returns what came of it: `ok`, or the symbol */
-  const login = async (spoil: (signature: Uint8Array) => Uint8Array = s => s): Promise<string> => {
-    const socket = connect(at.port, '127.0.0.1')
-    await once(socket, 'connect')
-    const c = await FnapConnection.connect(socket)
-    t.teardown(() => c.destroy())
-    await c.starttls({ servername: at.where.domain, certificate: 'recorded', alpn: 'required' })
-    await c.capabilities()
-    const names = { self: DOMAIN[side], target: at.where.domain }
-    const honest = service.mechanisms[0]!.initiate!(c.peerInfo() as never, names)
-    const exchange: Exchange = {
-      abort: () => honest.abort(),
-      step: async (input, call) => {
-        const step = await honest.step(input, call)
-        return step.type === 'accept' ? { ...step, data: spoil(step.data!) } : step
-      },
-    }
-    return c.authenticate('DOMAINKEY-ED25519', exchange).then(
-      () => 'ok',
-      e => (e as ReplyError).reply?.symbol ?? String(e),
-    )
-  }
-  return { publish, login, selector, fingerprint: fingerprintOf(parseKeyRecord([[text]])!.key!) }
-}
 
 /** The commands that an agent has run, with who said them. */
 function heard(agent: TestAgent): string[] {
@@ -93,7 +54,7 @@ t.test('H21 a callback comes last, says FNAPKEY and nothing else, and begins no 
   t.equal(atB.filter(s => /FNAPKEY/.test(s)).length, 1, 'the answer is remembered')
 
   const liar = await claimant(t, net, a, 'b', 'evil')
-  liar.publish()
+  await liar.publish()
   t.equal(
     await liar.login(() => Buffer.from(JSON.stringify({ sig: Buffer.alloc(64).toString('base64') }))),
     'AUTHFAILED',
@@ -112,7 +73,7 @@ t.test('H21 who is called back: the domain, by its certificate, and not too ofte
   const a = await net.agent(t, 'a', { clock })
   const bait = await trap(t)
   const liar = await claimant(t, net, a, 'b', 'evil')
-  liar.publish()
+  await liar.publish()
   const srv = (port: number) =>
     net.write(
       'b',
@@ -138,11 +99,27 @@ t.test('H21 who is called back: the domain, by its certificate, and not too ofte
   const before = bait.sprung()
   for (let i = 0; i < 12; i++) {
     const another = await claimant(t, net, a, 'b', `k${i}`)
-    another.publish()
+    await another.publish()
     t.equal(await another.login(), 'UNAVAILABLE')
   }
   t.ok(bait.sprung() - before <= 10, 'a network and a domain have ten failed callbacks at once')
   t.ok(bait.sprung() - before >= 8)
+})
+
+t.test('H21 callbacks that are under way count as failed until they are not', async t => {
+  const trust = { dns: [] }
+  const { stranger, b } = await meeting(t, { early: () => true }, { change: c => ({ ...c, trust }) })
+  let refused = 0
+  const calls = Array.from({ length: 30 }, (_, n) => {
+    const key = { selector: `s${n}`, fingerprint: `f${n}` }
+    const who = { type: 'domain', principal: 'evil.test', level: 'dns', key } as const
+    return b.kernel.pins.raised(who, '192.0.2.5').catch(() => refused++)
+  })
+  await stranger.until(() => (refused === 20 ? true : undefined), 'the others are told to come later')
+  await stranger.until(() => (stranger.visits.length === 10 ? true : undefined), 'ten are called')
+  for (const visit of stranger.visits) visit.socket.destroy()
+  await Promise.all(calls)
+  t.equal(stranger.visits.length, 10)
 })
 
 t.test('pkix: a certificate for the host alone vouches for no domain', { skip }, async t => {
@@ -184,7 +161,7 @@ t.test('bogus is not insecure: a signed zone that does not validate is no busine
   ])
   net.resolver.flush('test')
   const liar = await claimant(t, net, a, 'b', 'evil')
-  liar.publish()
+  await liar.publish()
   t.equal(await liar.login(), 'UNAVAILABLE')
   t.strictSame(atB, [], 'nobody was called back')
 })

@@ -1,6 +1,7 @@
 import type { Config } from '@fnaa/core'
 import t, { type Test } from 'tap'
 import { type Client, eventually, refused, type TestAgent } from './support/agents.js'
+import { claimant } from './support/claimant.js'
 import { DAY, MINUTE, TurnableClock } from './support/clock.js'
 import { DOMAIN, Internet, operate, type Side, unavailable as skip } from './support/internet.js'
 
@@ -131,6 +132,46 @@ t.test('a key that is revoked ends what it proved, within minutes, and H8: the o
   t.same(await arrives(user, 'before', 'meanwhile'), ['before', 'meanwhile'], 'it goes on where it was')
   await user.ok(`DESCRIBE FLOW ${FLOW}`)
 })
+
+for (const noticed of [true, false]) {
+  const when = noticed ? 'that was seen to be revoked' : 'that was revoked a moment ago'
+  t.test(`H8: a stolen key ${when} vouches for nothing, nor when it is published again`, { skip }, async t => {
+    const net = await Internet.start(t)
+    const clock = new TurnableClock()
+    const a = await net.agent(t, 'a', { clock, change: c => ({ ...c, limits: { idleSeconds: 10_000_000 } }) })
+    const owner = await a.login(t)
+    await owner.ok(`CREATE FLOW ${FLOW}`)
+    await owner.ok(`GRANT read,subscribe ON FLOW ${FLOW} TO *@emiliano.test`)
+    const theirs = await claimant(t, net, a, 'b', 'first')
+    await theirs.publish()
+    t.equal(await theirs.login(), 'ok')
+    const thief = await claimant(t, net, a, 'b', 'first', theirs.copy())
+    await theirs.operate('key revoke', 'first')
+    await theirs.publish()
+    if (noticed) {
+      clock.turn(MINUTE)
+      t.match(await suspended(a, 'b'), { why: 'keys' })
+    }
+
+    await thief.operate('key rotate')
+    thief.turn(11 * MINUTE)
+    // Of his two keys only the new one, with the word of the revoked one, which still is so in DNS.
+    await thief.publish()
+    const name = 'first._fnapkey.emiliano.test.'
+    net.write('b', `update delete ${name} TXT`, `update add ${name} 60 TXT "v=FNAP1; k=ed25519; p="`)
+    t.equal(await thief.login(), 'ok', 'he proves his key')
+    const peer = () => a.kernel.resources.get('Peer', 'emiliano.test')!.status
+    t.match(peer(), { suspended: { why: 'keys' }, revoked: [theirs.fingerprint] }, 'and has nothing by it')
+
+    const again = await claimant(t, net, a, 'b', 'first', thief.copy())
+    await thief.publish()
+    clock.turn(5 * MINUTE)
+    t.equal(await again.login(), 'ok')
+    t.match(peer().suspended, { why: 'keys' })
+    await owner.ok('UPDATE PEER emiliano.test TRUST yes')
+    await trusted(a, 'b')
+  })
+}
 
 t.test('H8: a subscriber whose domain was sold gets nothing of what was granted', { skip }, async t => {
   const { a, b, owner, sell } = await scene(t)

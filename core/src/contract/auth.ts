@@ -86,7 +86,12 @@ export interface AuthService extends Service {
   /**
    * Calls `changed` when an account ended or changed its password: its sessions are cut (hardening H7); or when a domain's
    * key went, with the key's fingerprint: what it proved is cut, and the domain has to prove itself again (hardening H8).
-   * `ended`: nobody can log in with the account any more; what it moves stops, and what `changed` returns is waited for.
+   * `ended`: nobody can log in with the account any more; what it moves stops, and what `changed` returns is waited for. Of
+   * a key: the domain has revoked it, which is for good; without that it may stand again.
+   * `relied` names the domains on which something hangs at that moment: a plugin looks at their keys first.
    */
-  watch(changed: (principal: string, key?: string, ended?: boolean) => unknown): void
+  watch(
+    changed: (principal: string, key?: string, ended?: boolean) => unknown,
+    relied?: () => ReadonlySet<string>,
+  ): void
 }

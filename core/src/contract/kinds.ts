@@ -266,6 +266,8 @@ export interface Kinds {
       }
       /** The one that was used last stands last. */
       readonly keys?: readonly { readonly selector: string; readonly fingerprint: string; readonly seen: string }[]
+      /** Fingerprints of keys that the domain has revoked: known no more, and good for no other. */
+      readonly revoked?: readonly string[]
       readonly address?: string
       readonly backoffUntil?: string
     }

@@ -49,20 +49,22 @@ export class Callbacks {
     const network = networkOf(address)
     if (this.#failed.wait(network) > 0 || this.#failed.wait(domain) > 0)
       throw new FnaError('FNA_ERR_UNAVAILABLE', 'too many keys of this network or domain were not confirmed')
+    // One that is under way counts as failed until it has not: else any number could be.
+    for (const who of [network, domain]) this.#failed.spend(who)
     const answer = this.#ask(domain, key.selector, key.fingerprint, { signal: signalAfter(CALL_MS) })
     const entry: Known = { answer, until: now + FAILED_MS }
     this.#known.delete(name)
     this.#known.set(name, entry)
     const oldest = this.#known.keys().next()
     if (this.#known.size > MOST && !oldest.done) this.#known.delete(oldest.value)
-    const failed = () => {
-      this.#failed.spend(network)
-      this.#failed.spend(domain)
-    }
-    answer.then(yes => {
-      if (yes) entry.until = now + HELD_MS
-      else failed()
-    }, failed)
+    answer.then(
+      yes => {
+        if (!yes) return
+        entry.until = now + HELD_MS
+        for (const who of [network, domain]) this.#failed.refund(who)
+      },
+      () => undefined,
+    )
     return answer
   }
 

@@ -1,7 +1,7 @@
 import t from 'tap'
 import type { Identity } from '../contract/auth.js'
 import type { Kinds } from '../contract/kinds.js'
-import { judge } from './pins.js'
+import { judge, withdrawn } from './pins.js'
 
 type Status = Kinds['Peer']['status']
 const DAY = 86_400_000
@@ -69,6 +69,36 @@ t.test('a suspension ends by a known key at the old level, by no other', async t
     judge(suspended, who('buyer'), NOW + 90 * DAY, false).status.suspended,
     'not by time, nor when nothing hangs on it',
   )
+})
+
+t.test('H8: a revoked key is known no more, and vouches for none: only the owner gives it back', async t => {
+  const twice = judge(met(), who('k2', 'dnssec', 'k1'), NOW, true).status
+  const revoked = withdrawn(twice, 'k2', 'revoked', NOW, true)
+  t.match(revoked, { suspended: { why: 'keys' }, revoked: ['k2'] })
+  t.same(keys(revoked), ['k1'])
+  const still = (key: Identity) => judge(revoked, key, NOW, true).status.suspended
+  t.match(still(who('k2')), { why: 'keys' }, 'published again')
+  t.match(still(who('k2', 'dnssec', 'k1')), { why: 'keys' }, 'with the word it had')
+  t.match(still(who('thief', 'dnssec', 'k2')), { why: 'keys' }, 'it vouches for a key')
+  t.equal(still(who('k1')), undefined, 'another known key does')
+
+  const only = withdrawn(met(), 'k1', 'revoked', NOW, true)
+  t.same(keys(only), [])
+  t.match(judge(only, who('thief', 'dnssec', 'k1'), NOW, true).status.suspended, { why: 'keys' }, 'nor is it new')
+  const stranger = withdrawn(met(), 'k1', 'revoked', NOW, false)
+  t.equal(stranger.suspended, undefined)
+  t.match(judge(stranger, who('k1'), NOW, false), { refused: /revoked/, status: { keys: [] } })
+  t.same(keys(judge(stranger, who('k2'), NOW, false).status), ['k2'])
+})
+
+t.test('a key that is not found, or not signed, is still known', async t => {
+  const gone = withdrawn(met(), 'k1', 'gone', NOW, true)
+  t.match(gone, { suspended: { why: 'keys' }, revoked: undefined })
+  t.equal(judge(gone, who('k1'), NOW, true).status.suspended, undefined, 'it heals')
+  const before = withdrawn(judge(met(), who('k2', 'dnssec', 'k1'), NOW, true).status, 'k1', 'revoked', NOW, true)
+  t.equal(before.suspended, undefined, 'one before the last is no reason to ask')
+  t.same(keys(before), ['k2'])
+  t.same(withdrawn(met(), 'thief', 'revoked', NOW, true), met(), 'keys that were never known displace none')
 })
 
 t.test('when a level was seen is written once a day', async t => {

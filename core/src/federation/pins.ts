@@ -7,6 +7,7 @@ import type { Resource } from '../contract/store.js'
 import type { Kernel } from '../kernel.js'
 import { iso } from '../resources/clock.js'
 import { Callbacks } from './callback.js'
+import { isRevoked } from './revoked.js'
 import { isTombstone } from './wish.js'
 
 type Status = Kinds['Peer']['status']
@@ -14,11 +15,15 @@ type Level = NonNullable<Identity['level']>
 
 const MOST_STRANGERS = 10_000
 const MOST_KEYS = 8
+const MOST_REVOKED = 16
 const DAY_MS = 86_400_000
 /** Below the level that a domain had, it is not let in for so long. */
 const PIN_MS = 30 * DAY_MS
 const RANK: Readonly<Record<string, number>> = { dns: 0, pkix: 1, dnssec: 2 }
 const rank = (level: string | undefined): number => (level === undefined ? -1 : (RANK[level] ?? -1))
+
+/** A key does not stand any more: `revoked` where its record says so, which holds for good; `gone` may be undone. */
+type WhyGone = 'gone' | 'revoked'
 
 /** What becomes of a domain's record when it proves itself, and whether it may come in. */
 interface Judged {
@@ -57,6 +62,7 @@ export class Pins {
       await this.#remember(who, address, c)
       return null
     }
+    await this.#voucherStands(known.status, who, c)
     let refused: string | undefined
     let before: Status = known.status
     const stake = this.#atStake(who.principal)
@@ -86,21 +92,27 @@ export class Pins {
     return (await this.#callbacks.confirms(who, address)) ? { ...who, level: 'pkix' } : who
   }
 
-  /** A key does not stand any more. Where the domain used it last, nothing of it holds until the domain proves itself again. */
-  async lost(domain: string, fingerprint: string): Promise<void> {
+  /**
+   * A key does not stand any more. Where the domain used it last, nothing of it holds until the domain proves itself again;
+   * with a revoked one it never does.
+   */
+  async lost(domain: string, fingerprint: string, why: WhyGone = 'gone'): Promise<void> {
     const { resources, sessions, peers } = this.#k
     sessions.cut(s => s.identity?.principal === domain && s.identity.key?.fingerprint === fingerprint)
     peers.drop(domain, fingerprint)
-    if (resources.get('Peer', domain)?.status.keys?.at(-1)?.fingerprint !== fingerprint) return
-    if (!this.#atStake(domain)) return
-    const since = iso(this.#k.clock.now())
+    const stake = this.#atStake(domain)
+    let turned = false
     await resources.update(
       'Peer',
       domain,
-      p => (p.status.suspended ? undefined : { status: { ...p.status, suspended: { since, why: 'keys' } } }),
+      p => {
+        const status = withdrawn(p.status, fingerprint, why, this.#k.clock.now(), stake)
+        turned = !p.status.suspended && status.suspended !== undefined
+        return { status }
+      },
       { signal: signalAfter(30_000), reserve: true },
     )
-    await this.#turned(domain)
+    if (turned) await this.#turned(domain)
   }
 
   /** The owner's word: what the domain shows now is what it is from here on. */
@@ -110,15 +122,32 @@ export class Pins {
       'Peer',
       domain,
       p => {
-        const { suspended, level: _level, levelAt: _at, keys: _keys, ...status } = p.status
+        const { suspended, level: _level, levelAt: _at, keys: _keys, revoked: were = [], ...status } = p.status
         const keys = suspended?.key ? [{ ...suspended.key, seen }] : []
+        // Nothing else gives a revoked key back.
+        const revoked = suspended ? were.filter(key => key !== suspended.key?.fingerprint) : []
         // Of one that has not come back yet its keys are forgotten, and nothing else.
         const level = suspended && (suspended.level ?? p.status.level)
-        return { status: { ...status, keys, ...(level === undefined ? {} : { level, levelAt: seen }) } }
+        const rest = { ...(revoked.length > 0 && { revoked }), ...(level !== undefined && { level, levelAt: seen }) }
+        return { status: { ...status, keys, ...rest } }
       },
       { ...c, reserve: true },
     )
     await this.#turned(domain)
+  }
+
+  /** Before the word of another key is taken: it may have been revoked since the last look at it. */
+  async #voucherStands({ keys = [], level }: Status, who: Identity, c: Call): Promise<void> {
+    const by = keys.find(k => k.fingerprint === who.key?.succeeds)
+    if (!by || keys.some(k => k.fingerprint === who.key?.fingerprint)) return
+    if (await isRevoked(this.#k, who.principal, by.selector, level === 'dnssec', c))
+      await this.lost(who.principal, by.fingerprint, 'revoked')
+  }
+
+  /** All domains on which something hangs, as they are now. */
+  relied(): ReadonlySet<string> {
+    const subscribers = this.#k.resources.list('Subscriber').filter(s => !isTombstone(s))
+    return new Set([...this.#trusted(), ...subscribers.map(s => s.spec.peer)])
   }
 
   #suffices(who: Identity): boolean {
@@ -130,11 +159,11 @@ export class Pins {
   /** Does anything hang on whose domain it is: a subscription either way, or a grant? */
   #atStake(domain: string): boolean {
     const theirs = this.#k.resources.by('Subscriber', 'peer', domain)
-    return theirs.some(s => !isTombstone(s)) || this.#relied().has(domain)
+    return theirs.some(s => !isTombstone(s)) || this.#trusted().has(domain)
   }
 
   /** Domains of which we have subscribed to something, or to which something was granted. */
-  #relied(): ReadonlySet<string> {
+  #trusted(): ReadonlySet<string> {
     const { resources } = this.#k
     const sources = resources.list('Subscription').flatMap(s => s.status.peer ?? [])
     const granted = resources.list('Grant').map(g => g.spec.to.slice(g.spec.to.lastIndexOf('@') + 1))
@@ -181,7 +210,7 @@ export class Pins {
 
   async #forgetOne(c: Call): Promise<void> {
     const { resources } = this.#k
-    const relied = this.#relied()
+    const relied = this.#trusted()
     const kept = (p: Resource<'Peer'>) => p.spec.blocked === true || p.status.suspended || relied.has(p.name)
     const stranger = resources
       .list('Peer')
@@ -198,18 +227,22 @@ const WHY = {
 
 /**
  * The rule. A key is known when it was used before, or when one that was vouches for it: that an old key still stands in DNS
- * says nothing, since whoever buys a domain may leave it there.
+ * says nothing, since whoever buys a domain may leave it there. A revoked key is known no more, and its word is worth
+ * nothing: somebody else may have it, and may write the domain's records as well.
  */
 export function judge(status: Status, who: Identity, now: number, stake: boolean): Judged {
   const keys = status.keys ?? []
   const mine = who.key && { selector: who.key.selector, fingerprint: who.key.fingerprint }
+  const revoked = mine !== undefined && (status.revoked ?? []).includes(mine.fingerprint)
   const known =
     !who.key ||
-    keys.length === 0 ||
-    keys.some(k => k.fingerprint === who.key?.fingerprint || k.fingerprint === who.key?.succeeds)
+    (!revoked &&
+      ((keys.length === 0 && !status.suspended) ||
+        keys.some(k => k.fingerprint === who.key?.fingerprint || k.fingerprint === who.key?.succeeds)))
   const lower = rank(who.level) < rank(status.level)
   const pinned = lower && now - Date.parse(status.levelAt ?? iso(now)) < PIN_MS
   const refused = pinned ? { refused: `${who.principal} had level ${status.level} less than 30 days ago` } : {}
+  if (revoked && !stake && !status.suspended) return { status, refused: `${who.principal} has revoked that key` }
   if (known && !lower) {
     const { suspended: _over, ...rest } = status
     return { status: { ...rest, ...levelOf(status, who.level, now), keys: remembered(keys, mine, now) } }
@@ -223,6 +256,24 @@ export function judge(status: Status, who: Identity, now: number, stake: boolean
   if (pinned) return { status, ...refused }
   const level = levelOf({ conditions: [] }, who.level, now)
   return { status: { ...status, ...level, keys: remembered([], mine, now) } }
+}
+
+/**
+ * What is left when a key does not stand any more. Only a key that the domain was known by is remembered as revoked: a
+ * thief's own ones, revoked in a row, would push that one out.
+ */
+export function withdrawn(status: Status, fingerprint: string, why: WhyGone, now: number, stake: boolean): Status {
+  const { keys = [], revoked = [] } = status
+  if (!keys.some(k => k.fingerprint === fingerprint)) return status
+  const ended = stake && !status.suspended && keys.at(-1)?.fingerprint === fingerprint
+  return {
+    ...status,
+    ...(ended && { suspended: { since: iso(now), why: 'keys' } }),
+    ...(why === 'revoked' && {
+      keys: keys.filter(k => k.fingerprint !== fingerprint),
+      revoked: [...revoked.filter(key => key !== fingerprint), fingerprint].slice(-MOST_REVOKED),
+    }),
+  }
 }
 
 /** When a level was last seen is written once a day. */

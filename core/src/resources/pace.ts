@@ -31,6 +31,12 @@ export class Pace {
     this.#paid.set(key, this.#after(key, now))
   }
 
+  /** It has not happened after all. */
+  refund(key: string): void {
+    const paid = this.#paid.get(key)
+    if (paid !== undefined) this.#paid.set(key, paid - 1000 / this.#perSecond)
+  }
+
   #after(key: string, now: number): number {
     return Math.max(this.#paid.get(key) ?? 0, now) + 1000 / this.#perSecond
   }

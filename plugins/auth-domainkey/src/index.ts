@@ -12,7 +12,7 @@ import { keyCommands } from './commands.js'
 import { KeyRing } from './keyring.js'
 import { domainkeyMechanism, MECHANISM, type Met } from './mechanism.js'
 import { PeerKeys } from './peer-keys.js'
-import { Recheck } from './recheck.js'
+import { type Gone, Recheck, type Relied } from './recheck.js'
 
 export interface DomainkeyOptions {
   /** Selector of the first key, a-z 0-9 and single inner hyphens; the year and a letter if absent. */
@@ -44,18 +44,20 @@ export const domainkey = definePlugin<'auth', DomainkeyOptions>({
 async function setup(ctx: Ctx, options: DomainkeyOptions): Promise<AuthService> {
   const ring = await KeyRing.open(ctx, options.selector)
   const keys = new PeerKeys(ctx)
-  const listeners = new Set<Parameters<AuthService['watch']>[0]>()
-  const recheck = new Recheck(ctx, keys, (domain, key) => {
-    for (const listener of listeners) listener(domain, key)
-  })
+  const listeners = new Map<Parameters<AuthService['watch']>[0], Relied | undefined>()
+  const gone: Gone = (domain, key, why) => {
+    for (const listener of listeners.keys()) listener(domain, key, why === 'revoked')
+  }
+  const relied: Relied = () => new Set([...listeners.values()].flatMap(relied => [...(relied?.() ?? [])]))
+  const recheck = new Recheck(ctx, keys, gone, relied)
   const met: Met = (domain, selector, proved) => recheck.remember(domain, selector, proved)
   let closed = false
   return {
     mechanisms: [guarded(domainkeyMechanism({ ctx, ring, keys, met }), () => closed)],
     admin: keyCommands(ctx, ring),
     records: async () => ring.records(),
-    watch(listener) {
-      listeners.add(listener)
+    watch(listener, relied) {
+      listeners.set(listener, relied)
     },
     async health() {
       return { ok: true, detail: `key ${ring.selector}` }

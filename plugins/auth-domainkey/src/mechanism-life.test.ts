@@ -52,6 +52,23 @@ t.test('failed proofs are limited by network and by domain (H21)', async t => {
   await t.rejects(wrong('192.0.99.1'), { code: 'FNA_ERR_UNAVAILABLE' }, 'whoever claims that domain')
 })
 
+t.test('H21: who claims a domain without its key locks nobody out who has proved it', async t => {
+  const a = await agents()
+  t.match((await login(a)).p, { type: 'accept' })
+  const wrong = async (address: string) => {
+    const exchange: Exchange = a.p.mechanism.accept({ ...channel(), address }, issued)
+    await exchange.step(formatInitiator({ n: S, s: '2026a', t: P, cn: randomBytes(24) }), c)
+    return exchange.step(Buffer.from(JSON.stringify({ sig: randomBytes(64).toString('base64') })), c)
+  }
+  for (let i = 0; i < 20; i++) t.match(await wrong(`203.0.${i}.9`), { type: 'reject' })
+  await t.rejects(wrong('203.0.99.9'), { code: 'FNA_ERR_UNAVAILABLE' }, 'others are slowed')
+  t.match((await login(a)).p, { type: 'accept' }, 'the domain itself is not')
+  a.p.ctx.turn(1000)
+  for (let i = 0; i < 20; i++) t.match(await wrong('192.0.2.77'), { type: 'reject' })
+  a.p.ctx.turn(2000)
+  await t.rejects(wrong('192.0.2.77'), { code: 'FNA_ERR_UNAVAILABLE' }, 'its network has a bucket too')
+})
+
 t.test('after close nothing is signed', async t => {
   const a = await agents()
   const exchange = a.p.mechanism.accept(channel(), issued)
@@ -82,7 +99,7 @@ t.test('a key that goes ends the sessions it proved', async t => {
   t.teardown(() => service.close())
   await a.publish(service)
   const gone: unknown[] = []
-  service.watch((domain, key) => gone.push(domain, key))
+  service.watch((domain, key, ended) => gone.push(domain, key, ended))
   a.p.mechanism = service.mechanisms[0]!
   const proved = await login(a, channel(), undefined, { target: 'third.test' })
   t.match(proved.p, { type: 'accept' })
@@ -95,11 +112,11 @@ t.test('a key that goes ends the sessions it proved', async t => {
   a.zone.texts.set(`2026a._fnapkey.${S}`, ['v=FNAP1; k=ed25519; p='])
   await turn(ctx, 300_000)
   const { key } = (proved.p as { identity: Identity }).identity
-  t.same(gone, [S, key?.fingerprint], 'and it is said which')
+  t.same(gone, [S, key?.fingerprint, true], 'and it is said which, and that it is for good')
   a.zone.texts.clear()
   await a.publish(a.s.service)
   await login(a, channel(), undefined, { target: 'third.test' })
   a.zone.secure = false
   await turn(ctx, 300_000)
-  t.equal(gone.length, 4, 'nor does one whose zone is not signed any more')
+  t.same(gone.slice(3), [S, key?.fingerprint, false], 'nor does one whose zone is not signed any more')
 })

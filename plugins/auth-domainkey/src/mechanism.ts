@@ -23,6 +23,7 @@ import {
   transcript,
 } from '@fnaa/protocol'
 import { type Channel, channelOf } from './channel.js'
+import { Failures } from './failures.js'
 import type { KeyRing } from './keyring.js'
 import { networkOf, RateLimiter } from './limiter.js'
 import type { PeerKeys, Proved } from './peer-keys.js'
@@ -49,7 +50,7 @@ export function domainkeyMechanism(parts: Parts): AuthMechanism {
     // A signature is made for anyone who asks, before it is known who that is.
     signatures: new RateLimiter({ perSecond: 50, burst: 200, now: clock }),
     perNetwork: new RateLimiter({ perSecond: 2, burst: 20, now: clock }),
-    failures: new RateLimiter({ perSecond: 0.1, burst: 20, now: clock }),
+    failures: new Failures(clock),
   }
   return {
     name: MECHANISM,
@@ -62,8 +63,7 @@ export function domainkeyMechanism(parts: Parts): AuthMechanism {
 interface Limits {
   readonly signatures: RateLimiter
   readonly perNetwork: RateLimiter
-  /** Failed proofs, each of which cost a look-up, by network and by claimed domain (hardening H21). */
-  readonly failures: RateLimiter
+  readonly failures: Failures
 }
 
 const reject = (log: string): AuthStep => ({ type: 'reject', log })
@@ -123,7 +123,7 @@ class Responder implements Exchange {
     // Before anything is signed: a signature for a name that is not ours would be a gift to an impostor.
     if (!ctx.agent.domains.includes(first.t)) return reject('the other side means another domain')
     if (ctx.agent.domains.includes(first.n)) return reject('the other side claims a domain of ours')
-    if (!this.#limits.failures.has(this.#network) || !this.#limits.failures.has(first.n)) throw busy()
+    if (this.#limits.failures.tooMany(this.#network, first.n)) throw busy()
     if (!this.#limits.perNetwork.take(this.#network) || !this.#limits.signatures.take('all')) throw busy()
     const fields: TranscriptFields = { ...first, rs: ring.selector, sn: nonce(), ...this.#channel }
     const sig = ring.sign(fields.rs, transcript('responder', fields))
@@ -137,10 +137,10 @@ class Responder implements Exchange {
     const { sig } = parseResponse(input)
     const proved = await this.#parts.keys.check(fields.n, fields.s, transcript('initiator', fields), sig, c)
     if (typeof proved === 'string') {
-      this.#limits.failures.take(this.#network)
-      this.#limits.failures.take(fields.n)
+      this.#limits.failures.failed(this.#network, fields.n)
       return reject(`${fields.n}: ${proved}`)
     }
+    this.#limits.failures.proved(this.#network, fields.n)
     this.#parts.met(fields.n, fields.s, proved)
     return { type: 'accept', identity: identityOf(fields.n, fields.s, proved, proved.secure ? 'dnssec' : 'dns') }
   }

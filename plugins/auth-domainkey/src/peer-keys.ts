@@ -14,6 +14,8 @@ export interface Found {
   readonly why: string
   readonly secure: boolean
   readonly vouched?: Vouched
+  /** The record says so: another thing than no record. */
+  readonly revoked?: true
 }
 export interface Proved {
   readonly secure: boolean
@@ -90,7 +92,7 @@ function read(texts: readonly (readonly string[])[], secure: boolean, now: numbe
   try {
     const record = parseKeyRecord(texts)
     if (!record) return none('there is no such key')
-    if (!record.key) return none('the key is revoked')
+    if (!record.key) return { ...none('the key is revoked'), revoked: true }
     if (record.notAfter !== undefined && record.notAfter * 1000 < now) return none('the key has expired')
     return { key: record.key, why: '', secure, ...(record.vouched ? { vouched: record.vouched } : {}) }
   } catch (e) {
