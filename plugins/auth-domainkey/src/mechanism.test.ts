@@ -184,7 +184,7 @@ t.test('who a key succeeds is said where that one vouches for it, and not on the
   for (const broken of [
     `${by}.${Buffer.alloc(64, 1).toString('base64')}`,
     `${other.toString('base64')}.${signature}`,
-    `${Buffer.alloc(32).toString('base64')}.${Buffer.alloc(64).toString('base64')}`,
+    `${Buffer.alloc(32).toString('base64')}.${Buffer.alloc(64, 2).toString('base64')}`,
   ]) {
     a.zone.texts.set(owner, [`${head}; b=${broken}`])
     a.p.ctx.turn(301_000)
