@@ -1,5 +1,5 @@
 import t from 'tap'
-import { admin, type Client, eventually, pair, type Teardown, type TestAgent } from './support/agents.js'
+import { admin, type Client, eventually, pair, single, type Teardown, type TestAgent } from './support/agents.js'
 
 const EARLIEST = { from: { at: 'earliest' } }
 const TEAM = 'team.emiliano.test'
@@ -134,4 +134,29 @@ t.test('H15 a local flow that is made days after the wish is checked as CREATE c
   await approve(owner, b, `q.${TEAM}`)
   await reaches(b, `q.${TEAM}`, 'failed')
   t.match(mine(b, `q.${TEAM}`)?.status.error, /^QUOTA/)
+})
+
+t.test('H15 of CREATE FLOW and DELETE NAMESPACE at once, one is refused', async t => {
+  const a = await single(t)
+  const [one, two] = [await a.login(t), await a.login(t)]
+  for (let i = 0; i < 6; i++) {
+    const name = `r${i}.unix.test`
+    await one.ok(`CREATE NAMESPACE ${name}`)
+    // Whichever of the two is said first.
+    const create = () => one.say(`CREATE FLOW f.${name}`)
+    const end = () => two.say(`DELETE NAMESPACE ${name}`)
+    const [made, ended] =
+      i % 2 === 0 ? await Promise.all([create(), end()]) : (await Promise.all([end(), create()])).reverse()
+    t.equal([made, ended].filter(r => r?.kind === 'ok').length, 1, `${made?.symbol} ${ended?.symbol}`)
+    const left = a.kernel.resources.get('Namespace', name)
+    t.equal(left !== undefined, made?.kind === 'ok', 'the namespace stands where the flow does')
+    t.equal(left?.deleting, undefined)
+  }
+  // As an agent before this one may have left it.
+  await one.ok('CREATE NAMESPACE stuck.unix.test')
+  await one.ok('CREATE FLOW f.stuck.unix.test')
+  await a.kernel.resources.delete('Namespace', 'stuck.unix.test', { signal: AbortSignal.timeout(5000) })
+  await one.ok('DELETE FLOW f.stuck.unix.test')
+  const gone = () => (a.kernel.resources.get('Namespace', 'stuck.unix.test') ? undefined : true)
+  t.ok(await eventually(a, gone, 'a namespace goes with its last flow'))
 })

@@ -7,15 +7,14 @@ import { administrator, ending, type Handler, namespace, patience, timeout, type
 export const deleteNamespace: Handler = {
   id: 'DELETE NAMESPACE',
   run: async (cx, command) => {
-    const { resources } = cx.kernel
+    const { resources, quotas } = cx.kernel
     const name = (command.args as Words)['namespace'] as string
     const n = namespace(cx, name, 'describe')
     const parent = namespaceOf(resources, name)
     if (parent) namespace(cx, parent.name, 'manage')
     else administrator(cx)
-    if (resources.by('Flow', 'namespace', name).length > 0) throw fnapError('NOTEMPTY', 'the namespace holds flows')
     const before = condition(n.status, 'Ready')?.since
-    await resources.delete('Namespace', name, ending(cx))
+    await quotas.endNamespace(name, () => resources.delete('Namespace', name, ending(cx)))
     const outcome = await resources.until(
       'Namespace',
       name,

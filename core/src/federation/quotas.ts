@@ -1,4 +1,4 @@
-import { isWithin, slowDown } from '@fnaa/protocol'
+import { fnapError, isWithin, slowDown } from '@fnaa/protocol'
 import type { Kernel } from '../kernel.js'
 import { isAlias, namespacesAbove } from '../names/names.js'
 import { Pace } from '../resources/pace.js'
@@ -26,14 +26,17 @@ export class Quotas {
 
   /** Flows that are being made: counted before they are stored, so that of several at once none gets past. */
   readonly #making = new Map<string, number>()
+  /** Namespaces whose deletion is being stored. */
+  readonly #ending = new Set<string>()
 
   /**
    * Makes one more flow in a namespace, where its quota and those of all namespaces above it allow. A flow counts in each of them:
    * else who manages one could go on in a child of it.
-   * @throws QUOTA
+   * @throws QUOTA, BUSY
    */
   async flow<T>(name: string, make: () => Promise<T>): Promise<T> {
     const above = this.roomFor(name)
+    if (above[0] && this.#ending.has(above[0].name)) throw fnapError('BUSY', 'the namespace is being deleted')
     for (const ns of above) this.#making.set(ns.name, (this.#making.get(ns.name) ?? 0) + 1)
     try {
       return await make()
@@ -43,6 +46,18 @@ export class Quotas {
         if (left > 0) this.#making.set(ns.name, left)
         else this.#making.delete(ns.name)
       }
+    }
+  }
+
+  /** Ends a namespace that holds no flow, nor one that is just being made: of the two at once, one is refused. @throws NOTEMPTY */
+  async endNamespace(name: string, end: () => Promise<unknown>): Promise<void> {
+    if (this.#k.resources.by('Flow', 'namespace', name).length > 0 || this.#making.has(name))
+      throw fnapError('NOTEMPTY', 'the namespace holds flows')
+    this.#ending.add(name)
+    try {
+      await end()
+    } finally {
+      this.#ending.delete(name)
     }
   }
 

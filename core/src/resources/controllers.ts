@@ -36,6 +36,8 @@ export function wake(k: Kernel): Listener {
       relimit(k, (now as Resource<'Grant'>).spec.on)
     if (gone || !(now.kind in RECONCILERS)) {
       if (gone) wakeOwner(k, now)
+      // A namespace that is being deleted goes with its last flow.
+      if (gone && now.kind === 'Flow') k.queue.add(`Namespace/${(now as Resource<'Flow'>).spec.namespace}`)
       return
     }
     const ends =
