@@ -159,10 +159,10 @@ export interface Probed {
 
 /**
  * Which SCRAM mechanism users can be issued for; null where the cluster issues none: it has no authorizer, its listener no
- * SCRAM, or the user of `sasl` not the right (ALTER on the cluster).
+ * SCRAM, or the user of `sasl` not the right (ALTER on the cluster). Undefined where that could not be found out yet.
  * @throws FNA_ERR_UNAVAILABLE
  */
-export async function probe(k: Clients, s: Settings, c: Call): Promise<Probed | null> {
+export async function probe(k: Clients, s: Settings, c: Call): Promise<Probed | null | undefined> {
   // Who comes without a login has no use for a user.
   if (s.access === 'none' || !s.sasl) return null
   try {
@@ -174,8 +174,9 @@ export async function probe(k: Clients, s: Settings, c: Call): Promise<Probed | 
     return { mechanism, quotas: await mayLimit(k.wire, c) }
   } catch (e) {
     const known = mapped(e, 'access cannot be given')
-    // Who may not even log in has not been told what he may.
-    if (known.code === 'FNA_ERR_UNAVAILABLE' || isLoginRefused(e)) throw known
+    if (known.code === 'FNA_ERR_UNAVAILABLE') throw known
+    // One broker has let us in by now; that another does not know us yet says nothing of what we may.
+    if (isLoginRefused(e)) return undefined
     return null
   }
 }

@@ -97,6 +97,7 @@ class KafkaService implements BrokerService {
   grant(a: Parameters<BrokerService['grant']>[0], c: Call) {
     return this.#clients.use(c, async k => {
       const access = await this.#issuer(k, c)
+      if (access === undefined) throw new FnaError('FNA_ERR_UNAVAILABLE', NOT_YET)
       if (!access) throw new FnaError('FNA_ERR_UNSUPPORTED', NOBODY)
       const { user, credential } = await access.grant(k, a, c)
       // Groups and transactions of its own begin with this.
@@ -104,7 +105,12 @@ class KafkaService implements BrokerService {
     })
   }
   revoke(id: string, c: Call) {
-    return this.#clients.use(c, async k => (await this.#issuer(k, c))?.revoke(k, id, c) ?? 'absent')
+    return this.#clients.use(c, async k => {
+      const access = await this.#issuer(k, c)
+      // Nothing is reported as cut by who could not look.
+      if (access === undefined) throw new FnaError('FNA_ERR_UNAVAILABLE', NOT_YET)
+      return access === null ? 'absent' : access.revoke(k, id, c)
+    })
   }
 
   async health(c: Call) {
@@ -120,9 +126,10 @@ class KafkaService implements BrokerService {
     return this.#clients.close()
   }
 
-  async #issuer(k: Clients, c: Call): Promise<Access | null> {
+  async #issuer(k: Clients, c: Call): Promise<Access | null | undefined> {
     if (this.#access === undefined) {
       const can = await probe(k, this.#s, c)
+      if (can === undefined) return undefined
       this.#access = can ? new Access(this.#ctx, this.#s, can) : null
       this.#ctx.log.info({ ...can }, can ? 'the cluster issues users' : NOBODY)
     }
@@ -135,6 +142,7 @@ class KafkaService implements BrokerService {
   }
 }
 
+const NOT_YET = 'a broker of the cluster does not know our user yet'
 const NOBODY =
   'the cluster issues no users (no authorizer, no SCRAM, no right to, or access is none): others come in through fnap'
 
