@@ -56,6 +56,21 @@ t.test('names in BIND, domains proved by DNSSEC', { skip }, async t => {
     t.match(await owner.say('DESCRIBE FLOW mine.flows.unix.test'), { symbol: 'NOTFOUND' })
   })
 
+  await t.test('H7: who may not read any more is cut off while the name server is down, too', async t => {
+    const subscribers = async () => (await owner.ok('GET SUBSCRIBERS time.flows.unix.test ALL')).lines.join()
+    t.match(await subscribers(), /phase=ready/)
+    await net.a.kill()
+    const reply = await owner.say('UPDATE FLOW time.flows.unix.test VISIBILITY private')
+    t.match(reply, { code: 503, symbol: 'UNAVAILABLE' })
+    t.match(await subscribers(), /phase=revoked/)
+    await net.a.start()
+    const end = Date.now() + 20_000
+    while (!/NXDOMAIN/.test(net.a.dig('PTR', 'time.flows.unix.test')) && Date.now() < end)
+      await new Promise(resolve => setTimeout(resolve, 100))
+    t.match(net.a.dig('PTR', 'time.flows.unix.test'), /NXDOMAIN/, 'and its names go when it is back')
+    await owner.ok('UPDATE FLOW time.flows.unix.test VISIBILITY public')
+  })
+
   await t.test('a private flow is not in DNS, and going private takes it away', async t => {
     await owner.ok('CREATE FLOW secret.flows.unix.test')
     t.match(net.a.dig('SRV', 'secret.flows.unix.test'), /NXDOMAIN/)

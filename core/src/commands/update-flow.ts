@@ -30,14 +30,14 @@ export const updateFlow: Handler = {
       about: about(o, s.about),
     })
     await kernel.resources.update('Flow', f.name, now => ({ spec: set(now.spec) }), cx.call)
+    // A narrower visibility, or another owner, ends what stood on it (hardening H7), whether its names can be written now or not.
+    await kernel.provider.enforce(f.name, 'visibility or owner changed', cx.call)
     await ready(cx, f.name).catch(async e => {
       // What the broker does not let be changed stays as it was: other changes must not wait for it.
       if (isFnapError(e) && e.symbol === 'NOTSUPPORTED')
         await kernel.resources.update('Flow', f.name, now => ({ spec: { ...now.spec, queue: f.spec.queue } }), cx.call)
       throw e
     })
-    // A narrower visibility, or another owner, ends what stood on it (hardening H7).
-    await kernel.provider.enforce(f.name, 'visibility or owner changed', cx.call)
     return `220 OK ${f.name}`
   },
 }
