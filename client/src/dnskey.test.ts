@@ -127,3 +127,12 @@ t.test('an unsigned zone, an unknown algorithm, rubbish', async t => {
     }
   }
 })
+
+t.test('keys and signatures without end cost no more than sixteen of each', async t => {
+  const key = keyOf(15)
+  const many = message(Array(100).fill(key), Array(300).fill(key))
+  const before = process.cpuUsage()
+  t.ok(signingKeys(many, ZONE, NOW).keys.length <= 16)
+  const { user, system } = process.cpuUsage(before)
+  t.ok(user + system < 1_000_000, `${(user + system) / 1000} ms of this process's time`)
+})

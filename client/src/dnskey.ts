@@ -17,6 +17,8 @@ export const RRSIG = 46
 const IN = 1
 const SHA256 = 2
 const FLAG = { zone: 0x0100, revoked: 0x0080, entry: 0x0001 } as const
+/** Keys and signatures that are tried against each other, of each: a message has room for thousands of one tag (KeyTrap). */
+const MOST = 16
 /** Behind the names: type, class, time to live, length. */
 const HEAD = 10
 
@@ -32,14 +34,17 @@ export function signingKeys(bytes: Buffer, zone: string, now: number): { signed:
   const reader = new DnsReader(bytes)
   const answers = reader.message().answers.filter(r => r.name === zone && r.class === IN)
   const all = answers.filter(r => r.type === DNSKEY).map(r => readKey(bytes.subarray(r.start, r.end)))
-  const signatures = answers.filter(r => r.type === RRSIG).map(r => readSignature(bytes, reader, r))
-  const good = all.filter(
-    key =>
-      (key.flags & FLAG.zone) !== 0 &&
-      (key.flags & FLAG.revoked) === 0 &&
-      key.data[2] === 3 &&
-      signatures.some(s => s.covers === DNSKEY && s.signer === zone && holds(s, key, all, zone, now)),
-  )
+  const rrsigs = answers.filter(r => r.type === RRSIG).slice(0, MOST)
+  const signatures = rrsigs.map(r => readSignature(bytes, reader, r))
+  const good = all
+    .slice(0, MOST)
+    .filter(
+      key =>
+        (key.flags & FLAG.zone) !== 0 &&
+        (key.flags & FLAG.revoked) === 0 &&
+        key.data[2] === 3 &&
+        signatures.some(s => s.covers === DNSKEY && s.signer === zone && holds(s, key, all, zone, now)),
+    )
   return { signed: all.length > 0, keys: entries(good) }
 }
 
