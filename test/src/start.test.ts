@@ -73,7 +73,7 @@ t.test('words that are no command: what there is, and the nearest', async t => {
   for (const [line, message] of [
     [
       'npx fnaad frob',
-      /^error: unknown command 'frob': there are run, check, dev, user, key, sessions\ntry: npx fnaad --help\n$/,
+      /^error: unknown command 'frob': there are run, check, dev, user, key, sessions, doctor\ntry: npx fnaad --help\n$/,
     ],
     ['npx fnaad chekc', /^error: unknown command 'chekc': did you mean check\?/],
     ['npx fnaad user lst', /^error: there is no user lst: did you mean user list\? there are user add, /],
