@@ -2,22 +2,12 @@ import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
-import {
-  Authority,
-  Bind,
-  bindUnavailable,
-  type Host,
-  Network,
-  networkUnavailable,
-  Unbound,
-  unboundUnavailable,
-} from '@fnaa/services'
+import { Authority, Bind, type Host, Network, Unbound } from '@fnaa/services'
 import type { Test } from 'tap'
 import { folder } from './agents.js'
 import { ProcessAgent } from './process.js'
 import { shell } from './start.js'
 
-export const unavailable = networkUnavailable() ?? bindUnavailable() ?? unboundUnavailable() ?? false
 const DOMAIN = 'example.org'
 const ADDRESS = '203.0.113.10'
 const CONFIG = '/etc/fnaad/fnaad.config.ts'
