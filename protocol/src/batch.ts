@@ -17,6 +17,7 @@ export function batchOf(b: {
   readonly shard: string
   readonly last: string
   readonly bytes: Uint8Array
+  readonly oldest?: number
   readonly made?: Batch['made']
 }): Batch {
   const header = readBatchHeader(b.bytes)
@@ -25,6 +26,7 @@ export function batchOf(b: {
     last: b.last,
     count: header.count,
     newest: header.maxTimestamp,
+    ...(b.oldest !== undefined && { oldest: b.oldest }),
     ...(b.made && { made: b.made }),
     raw: { format: 'kafka-v2', codec: header.codec, bytes: b.bytes },
     events: limit => decodeBatch(b.bytes, limit),

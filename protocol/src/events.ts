@@ -24,6 +24,11 @@ export interface Batch {
   readonly count: number
   /** The newest time stamp in it, milliseconds since 1970. */
   readonly newest: number
+  /**
+   * The oldest one of a batch that somebody else has made and that was looked through: its sink holds it inside what its queue
+   * keeps (hardening H32). Absent where the batch is our own: its time stamps stay as they are.
+   */
+  readonly oldest?: number
   /** What it took the source to make it, and of how many of its broker's batches; absent: it is one of them, as it came. */
   readonly made?: { readonly tier: Tier; readonly batches: number }
   /** The bytes as they came, for who passes them on without looking inside. */

@@ -3,12 +3,15 @@ import broker from '@fnaa/broker-kafka'
 import { type Config, flattenPlugins } from '@fnaa/core'
 import processorBridge from '@fnaa/processor-bridge'
 import { type Kafka, startKafka, unavailable } from '@fnaa/services'
+import { Kafka as KafkaClient, logLevel } from 'kafkajs'
 import t from 'tap'
 import { type Client, eventually, places, TestAgent, type Where } from './support/agents.js'
 
 // Three organisations: two with a Kafka cluster of their own, with logins and ACLs, and one that has none.
 const skip = unavailable() ?? false
 const DOMAINS = ['unix.test', 'emiliano.test', 'third.test'] as const
+const HOUR = 3_600_000
+const DAY = 24 * HOUR
 const idOf = (line: string | undefined) => /[a-z2-7]{26}/.exec(line ?? '')![0]
 
 interface Org {
@@ -127,6 +130,58 @@ t.test('each mode, from each broker to each', { skip }, async t => {
     t.notMatch(acls.stdout, `fnaad-${s!.uid}`, 'nor has it a right')
   })
 })
+
+t.test(
+  'H32 a stranger’s events of 1970 and of the year 3000 are held inside what our topic keeps',
+  { skip },
+  async t => {
+    const now = Date.now()
+    const timesOf = async (o: Org, flow: string, n: number) => {
+      const times: number[] = []
+      for await (const line of await o.user.connection.readLines(`READ FLOW ${flow} FROM earliest MAX ${n} FOLLOW`))
+        times.push(Date.parse((JSON.parse(line) as { time: string }).time))
+      return times
+    }
+    const produce = async (o: Org, topic: string, times: readonly number[]) => {
+      const producer = new KafkaClient({ brokers: [...o.cluster.servers], logLevel: logLevel.NOTHING }).producer()
+      await producer.connect()
+      await producer.send({ topic, messages: times.map(time => ({ value: 'v', timestamp: String(time) })) })
+      await producer.disconnect()
+    }
+    // What the owner's own cluster would refuse cannot be copied inside it.
+    const rows = [
+      { flow: 'past', at: Date.UTC(1970, 0, 2), from: now - 7 * DAY, modes: ['fnap', 'direct', 'copy'] },
+      { flow: 'future', at: Date.UTC(3000, 0, 1), from: now, modes: ['fnap', 'direct'] },
+    ]
+    for (const { flow, at, from, modes } of rows) {
+      const name = `${flow}.flows.unix.test`
+      await a.user.ok(`CREATE FLOW ${name} BROKER broker-kafka RETENTION 36500d VISIBILITY public`)
+      const lenient = ['--add-config', `message.timestamp.after.max.ms=${Number.MAX_SAFE_INTEGER}`]
+      await a.cluster.tool('kafka-configs', ['--alter', '--topic', name, ...lenient])
+      await produce(a, name, [at, now - DAY, now])
+      for (const mode of modes) {
+        const local = `${flow}-${mode}.flows.emiliano.test`
+        await b.user.ok(`CREATE FLOW ${local} BROKER broker-kafka RETENTION 7d`)
+        await b.user.ok(`SUBSCRIBE ${name} LOCAL ${local} MODE ${mode} FROM earliest`)
+        const kept = await timesOf(b, local, 3)
+        t.same(kept.slice(1), [now - DAY, now], `${local}: what is inside stays`)
+        t.ok(kept[0]! >= from && kept[0]! < from + 2 * HOUR, `${local}: ${new Date(kept[0]!).toISOString()}`)
+      }
+    }
+    await t.test('and what they publish into a flow of ours', async t => {
+      const [inbox, out] = ['seven.flows.unix.test', 'old.flows.emiliano.test']
+      await a.user.ok(`CREATE FLOW ${inbox} BROKER broker-kafka RETENTION 7d`)
+      await a.user.ok(`GRANT write ON FLOW ${inbox} TO *@emiliano.test`)
+      await b.user.ok(`CREATE FLOW ${out} BROKER broker-kafka RETENTION 36500d`)
+      await produce(b, out, [DAY, now])
+      t.same(await timesOf(b, out, 2), [DAY, now], 'theirs keeps it')
+      await b.user.ok(`PUBLISH ${out} TO ${inbox} MODE fnap FROM earliest`)
+      const [past, then] = await timesOf(a, inbox, 2)
+      t.ok(past! >= now - 7 * DAY && past! < now, new Date(past!).toISOString())
+      t.equal(then, now)
+    })
+  },
+)
 
 t.test('a participant without a cluster: copy from one, and it publishes to others again', { skip }, async t => {
   const [x, y, z] = ['x.flows.unix.test', 'x.flows.emiliano.test', 'x.flows.third.test']

@@ -14,7 +14,7 @@ import type { Sink, Wire } from '../contract/broker.js'
 import { toFnapError } from '../server/errors.js'
 import type { Result, Session } from '../server/session.js'
 import { checkBehind } from './behind.js'
-import { lookedThrough } from './inflate.js'
+import { type LookedThrough, lookedThrough } from './inflate.js'
 import type { Target } from './target.js'
 
 const WINDOW = 4 << 20
@@ -32,9 +32,8 @@ export async function writeBatches(cx: Context, t: Target): Promise<Result> {
 }
 
 /** What is not compressed needs no other thread. */
-function plain(batch: Uint8Array): Iterable<Uint8Array> {
-  checkBatch(batch)
-  return [batch]
+function plain(batch: Uint8Array): LookedThrough {
+  return { parts: [batch], oldest: checkBatch(batch).oldest }
 }
 
 class WriteStream {
@@ -100,9 +99,9 @@ class WriteStream {
         continue
       }
       const { shard, cursor, batch } = next
-      const parts = readBatchHeader(batch).codec === 'none' ? plain(batch) : await lookedThrough(batch)
+      const { parts, oldest } = readBatchHeader(batch).codec === 'none' ? plain(batch) : await lookedThrough(batch)
       for (const bytes of parts)
-        await this.#sink.write(batchOf({ shard, last: cursor, bytes }), {}, { signal: session.gone.signal })
+        await this.#sink.write(batchOf({ shard, last: cursor, bytes, oldest }), {}, { signal: session.gone.signal })
       session.write(encodeFrame({ type: 'A', shard, cursor }))
       this.#window += costOf(batch)
       session.write(encodeFrame({ type: 'W', bytes: batch.length }))

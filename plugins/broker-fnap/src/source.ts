@@ -98,9 +98,9 @@ class FnapSource implements Source {
         }
         this.#comeBytes -= frame.batch.length
         this.#room()
+        const { shard, cursor: last, batch: bytes } = frame
         // What a stranger sends is checked before anyone passes it on.
-        if (this.#foreign) checkPassing(frame.batch)
-        const batch = batchOf({ shard: frame.shard, last: frame.cursor, bytes: frame.batch })
+        const batch = batchOf({ shard, last, bytes, ...(this.#foreign && { oldest: checkPassing(bytes).oldest }) })
         this.#waiting -= batch.count
         yield batch
         await this.#stream.send({ type: 'W', bytes: frame.batch.length })

@@ -13,8 +13,8 @@ import {
 } from '@fnaa/kafka-wire'
 import { trimBatch } from '@fnaa/protocol'
 import { Aborted } from './aborted.js'
-import { checkForeign, recodeForeign } from './check-foreign.js'
-import { type Piece, Pieces } from './pieces.js'
+import { type CheckedForeign, checkForeign, recodeForeign } from './check-foreign.js'
+import { type Member, type Piece, Pieces } from './pieces.js'
 import type { Topic } from './topic.js'
 import { translated } from './translated.js'
 
@@ -41,11 +41,8 @@ export interface Cut {
   readonly failure?: unknown
 }
 
-interface Wanted {
-  readonly bytes: Uint8Array
-  readonly behind: number
-  readonly decoded: boolean
-}
+/** A batch as a sink may write it; of a stranger's, the oldest time stamp too. */
+type Checked = Pick<CheckedForeign, 'bytes'> & Partial<CheckedForeign>
 
 /** Cuts what brokers answer into what a reader may see: whole, committed batches from its position on, and nothing of a lie. */
 export class Cutter {
@@ -64,8 +61,8 @@ export class Cutter {
     let failure: unknown
     let began = performance.now()
     try {
-      for (const { bytes, behind, decoded } of this.#wanted(a, offset => (next = offset))) {
-        pieces.add(bytes, behind, decoded)
+      for (const member of this.#wanted(a, offset => (next = offset))) {
+        pieces.add(member)
         // Others get their turn: little can expand to much.
         if (performance.now() - began < TURN_MS) continue
         await breath()
@@ -85,7 +82,7 @@ export class Cutter {
    * @param reached told the offset behind each batch, given or not
    * @throws FNA_ERR_CORRUPT, FNA_ERR_UNSUPPORTED, FNA_ERR_TOO_LARGE
    */
-  *#wanted({ part, records, first, from }: Answered, reached: (next: number) => void): Generator<Wanted, void, void> {
+  *#wanted({ part, records, first, from }: Answered, reached: (next: number) => void): Generator<Member, void, void> {
     const { partition } = part
     const corrupt = (what: string, offset: number) =>
       new FnaError('FNA_ERR_CORRUPT', `${this.#where(partition, offset)}: ${what}`)
@@ -104,12 +101,12 @@ export class Cutter {
         if (!isIntact(b)) throw corrupt('the checksum of a batch is wrong', b.baseOffset)
         continue
       }
-      const bytes = this.#checked(b, partition, next, aborted)
+      const checked = this.#checked(b, partition, next, aborted)
       const behind = b.lastOffset + 1
       if (!Number.isSafeInteger(behind)) throw corrupt('an offset that cannot be', next)
       next = behind
       reached(next)
-      if (bytes !== null) yield { bytes, behind, decoded: bytes !== b.bytes }
+      if (checked) yield { ...checked, behind, decoded: checked.bytes !== b.bytes }
     }
     if (batches.length > 0 && this.#stands(partition, next === from))
       throw corrupt('the broker gives nothing but what stands before it', from)
@@ -123,7 +120,7 @@ export class Cutter {
   }
 
   /** Null where nothing of it is for anybody. */
-  #checked(b: FetchedBatch, partition: number, wanted: number, aborted: Aborted): Uint8Array | null {
+  #checked(b: FetchedBatch, partition: number, wanted: number, aborted: Aborted): Checked | null {
     if (aborted.hides(b) || b.count === 0) return null
     try {
       return this.#at.host.foreign ? foreign(b, wanted) : whole(b, wanted)
@@ -138,16 +135,19 @@ export class Cutter {
 }
 
 /** The batch as a sink may write it: without holes, without what stands before the wanted offset, in no transaction. */
-function whole(b: FetchedBatch, wanted: number): Uint8Array | null {
-  if (isHoled(b) || isAppendTime(b)) return recode(b.bytes, wanted)
+function whole(b: FetchedBatch, wanted: number): Checked | null {
+  if (isHoled(b) || isAppendTime(b)) return some(recode(b.bytes, wanted))
   if (isTransactional(b)) unmark(b)
-  return trimBatch(b.bytes, wanted - b.baseOffset)
+  return some(trimBatch(b.bytes, wanted - b.baseOffset))
 }
 
+const some = (bytes: Uint8Array | null): Checked | null => bytes && { bytes }
+
 /** The same of a stranger's: looked through before anything is made of it. */
-function foreign(b: FetchedBatch, wanted: number): Uint8Array | null {
+function foreign(b: FetchedBatch, wanted: number): Checked | null {
   if (isHoled(b)) return recodeForeign(b, wanted)
   if (isTransactional(b)) unmark(b)
-  const bytes = checkForeign(b.bytes)
-  return isAppendTime(b) && bytes === b.bytes ? recode(bytes, wanted) : trimBatch(bytes, wanted - b.baseOffset)
+  const { oldest } = checkForeign(b.bytes)
+  const own = whole(b, wanted)
+  return own && { ...own, oldest }
 }

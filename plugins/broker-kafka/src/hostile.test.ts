@@ -203,15 +203,16 @@ t.test('small batches that expand to much hold up nobody else', async t => {
   t.ok(longest < 500, `${Math.round(longest)} ms without a turn for others`)
 })
 
-t.test('time stamps', async t => {
+t.test('time stamps are looked at, for the sink, which knows what it keeps', async t => {
   const now = Date.now()
-  const wild = encodeBatch([event('a', now), event('b', now + 400 * DAY), event('c', 0)])
-  const { pieces } = await taken(await opened(t, records(wild)), 1)
-  const [a, b, c] = [...(pieces[0] as Batch).events({ bytes: MIB })].map(e => e.timestamp)
-  t.equal(a, now)
-  t.ok(b! <= Date.now() + DAY, 'nothing outlives retention')
-  t.equal(c, 0)
-  t.same((pieces[0] as Batch).made, { tier: 'decoded', batches: 1 })
+  const wild = encodeBatch([event('a', now), event('b', now + 400 * DAY), event('c', 1)])
+  const alone = await taken(await opened(t, records(wild)), 1)
+  t.match(alone.pieces, [{ oldest: 1, newest: now + 400 * DAY, count: 3 }])
+  const several = Buffer.concat([good(1), encodeBatch([event('old', 2)], { baseOffset: 1 }), good(1, 2)])
+  const together = await taken(await opened(t, records(several)), 1)
+  t.match(together.pieces, [{ oldest: 2, count: 3, made: { tier: 'rebatched', batches: 3 } }])
+  const holed = forged(encodeBatch([event('x', 3), event('y')]), b => b.writeInt32BE(5, AT.lastOffsetDelta))
+  t.match((await taken(await opened(t, records(holed)), 1)).pieces, [{ oldest: 3, made: { tier: 'decoded' } }])
 })
 
 t.test('marks of transactions are for nobody, and lists of what was aborted are bounded', async t => {

@@ -12,7 +12,7 @@ const batch = (n: number, size?: number) => encodeBatch([event(n, size)])
 
 t.test('small neighbours become one batch, and its place is behind the last', async t => {
   const pieces = new Pieces()
-  for (let i = 0; i < 5; i++) pieces.add(batch(i), 101 + i)
+  for (let i = 0; i < 5; i++) pieces.add({ bytes: batch(i), behind: 101 + i })
   const [one, ...more] = pieces.end()
   t.equal(more.length, 0)
   t.match(one, { behind: 105, own: true })
@@ -26,7 +26,7 @@ t.test('small neighbours become one batch, and its place is behind the last', as
 t.test('a large one stays as it is, between what stands around it', async t => {
   const pieces = new Pieces()
   const large = batch(2, 20_000)
-  for (const [i, b] of [batch(0), batch(1), large, batch(3)].entries()) pieces.add(b, i + 1)
+  for (const [i, b] of [batch(0), batch(1), large, batch(3)].entries()) pieces.add({ bytes: b, behind: i + 1 })
   const got = pieces.end()
   t.same(
     got.map(p => [p.behind, p.own]),
@@ -42,7 +42,7 @@ t.test('a large one stays as it is, between what stands around it', async t => {
 t.test('compressed ones are not opened', async t => {
   const pieces = new Pieces()
   const list = [0, 1].map(n => encodeBatch([event(n)], { codec: 'gzip' }))
-  for (const [i, b] of list.entries()) pieces.add(b, i + 1)
+  for (const [i, b] of list.entries()) pieces.add({ bytes: b, behind: i + 1 })
   t.same(
     pieces.end().map(p => p.bytes),
     list,
@@ -51,7 +51,7 @@ t.test('compressed ones are not opened', async t => {
 
 t.test('none grows beyond 256 KiB', async t => {
   const pieces = new Pieces()
-  for (let i = 0; i < 60; i++) pieces.add(batch(i, 10_000), i + 1)
+  for (let i = 0; i < 60; i++) pieces.add({ bytes: batch(i, 10_000), behind: i + 1 })
   const got = pieces.end()
   t.ok(got.length >= 3)
   t.ok(got.every(p => p.bytes.length <= 262_144 + 60 * 16))
@@ -63,7 +63,7 @@ t.test('what is damaged ends it: what stands before is given', async t => {
   const bad = Buffer.from(batch(1))
   bad[bad.length - 3]! ^= 1
   const all = [batch(0, 20_000), batch(1), batch(2), bad, batch(3), batch(4, 20_000)]
-  for (const [i, b] of all.entries()) pieces.add(b, i + 1)
+  for (const [i, b] of all.entries()) pieces.add({ bytes: b, behind: i + 1 })
   t.same(
     pieces.end().map(p => p.behind),
     [1, 3],
@@ -74,7 +74,8 @@ t.test('what is damaged ends it: what stands before is given', async t => {
 t.test('a marker stays alone', async t => {
   const pieces = new Pieces()
   const id = 'a'.repeat(26)
-  for (const [i, b] of [batch(0), markerBatch(id, 1), batch(1), batch(2)].entries()) pieces.add(b, i + 1)
+  for (const [i, b] of [batch(0), markerBatch(id, 1), batch(1), batch(2)].entries())
+    pieces.add({ bytes: b, behind: i + 1 })
   const got = pieces.end().map(p => batchOf({ shard: '0', last: String(p.behind), bytes: p.bytes }))
   t.same(
     got.map(b => [b.count, isMarker(b, id)]),

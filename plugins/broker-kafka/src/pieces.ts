@@ -7,7 +7,18 @@ export interface Piece {
   readonly behind: number
   /** It lies in memory of its own, not in the broker's answer. */
   readonly own: boolean
+  readonly oldest?: number
   readonly made?: Batch['made']
+}
+
+/** One batch that is to be given, alone or with others. */
+export interface Member {
+  readonly bytes: Uint8Array
+  readonly behind: number
+  /** It had to be taken apart, and is not what the broker holds. */
+  readonly decoded?: boolean
+  /** Of a stranger's: the oldest time stamp in it. */
+  readonly oldest?: number
 }
 
 /**
@@ -21,12 +32,12 @@ export class Pieces {
   /** Why nothing that was added since is given: a batch that was to be put together with others is damaged. */
   failure: unknown
 
-  /** @param decoded it had to be taken apart, and is not what the broker holds */
-  add(bytes: Uint8Array, behind: number, decoded = false): void {
+  add(member: Member): void {
     if (this.failure !== undefined) return
+    const { bytes } = member
     const small = bytes.length < MERGE.below && mergeable(bytes) && !mayBeMarker(bytes)
     if (!small || this.#size + bytes.length > MERGE.upTo) this.#flush()
-    this.#group.push({ bytes, behind, decoded })
+    this.#group.push(member)
     this.#size += bytes.length
     if (!small) this.#flush()
   }
@@ -52,19 +63,14 @@ export class Pieces {
   }
 }
 
-interface Member {
-  readonly bytes: Uint8Array
-  readonly behind: number
-  readonly decoded: boolean
-}
-
 /** @throws FnapError BADEVENT where one of them is damaged */
 function pieceOf(group: readonly Member[]): Piece {
   const batches = group.length
   const tier = group.some(m => m.decoded) ? 'decoded' : batches === 1 ? 'raw' : 'rebatched'
   const made = tier === 'raw' ? {} : { made: { tier, batches } as const }
   const bytes = batches === 1 ? group[0]!.bytes : mergeBatches(group.map(m => m.bytes))
-  return { bytes, behind: group.at(-1)!.behind, own: batches > 1, ...made }
+  const oldest = group[0]!.oldest !== undefined && { oldest: Math.min(...group.map(m => m.oldest!)) }
+  return { bytes, behind: group.at(-1)!.behind, own: batches > 1, ...oldest, ...made }
 }
 
 const isWhole = (bytes: Uint8Array): boolean =>

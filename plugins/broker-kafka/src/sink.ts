@@ -14,6 +14,7 @@ import { Group } from './fence.js'
 import { Lane } from './lane.js'
 import { KeptPosition, keptPosition } from './positions.js'
 import { anonymousWriter, fenceOff, LiveWriter, namedWriter } from './producer.js'
+import { Retention } from './retention.js'
 import { shardOf } from './sharding.js'
 import type { Topic } from './topic.js'
 import { Transactions } from './transactions.js'
@@ -28,9 +29,10 @@ export async function openSink(
 ): Promise<Sink> {
   await mayWrite(at, c)
   const info = await at.cluster.topic(at.topic, c, true)
+  const retention = await Retention.of(at, c)
   if (opt.epoch === 0) {
     const make = (call: Call) => anonymousWriter(at, call)
-    return new KafkaSink(at, info, new LiveWriter(await make(c), make))
+    return new KafkaSink(at, { info, retention, writer: new LiveWriter(await make(c), make) })
   }
   const group = new Group(at, at.names.writer(opt.writer), opt.epoch)
   const { mark } = await group.read([0], c)
@@ -48,7 +50,7 @@ export async function openSink(
     await group.read([0], call)
     return namedWriter(at, at.names.writer(opt.writer), call)
   }
-  return new KafkaSink(at, info, new LiveWriter(writer, renew))
+  return new KafkaSink(at, { info, retention, writer: new LiveWriter(writer, renew) })
 }
 
 /** Notes the epoch. @returns false where it cannot be: to who may write a topic and not read it, Kafka keeps no offsets of it */
@@ -77,6 +79,7 @@ async function mayWrite({ cluster, topic }: Topic, c: Call): Promise<void> {
 class KafkaSink implements Sink {
   readonly #at: Topic
   readonly #writer: LiveWriter
+  readonly #retention: Retention
   readonly #lanes = new Map<number, Lane>()
   readonly #closed = new AbortController()
   readonly #exactly = new Map<string, Promise<Transactions>>()
@@ -85,10 +88,11 @@ class KafkaSink implements Sink {
   /** What was last known of the topic. */
   #info: TopicInfo
 
-  constructor(at: Topic, info: TopicInfo, writer: LiveWriter) {
+  constructor(at: Topic, opened: { info: TopicInfo; retention: Retention; writer: LiveWriter }) {
     this.#at = at
-    this.#info = info
-    this.#writer = writer
+    this.#info = opened.info
+    this.#retention = opened.retention
+    this.#writer = opened.writer
   }
 
   async write(b: Batch, opt: { exactly?: Exactly }, c: Call): Promise<{ cursor: string; tier: Tier }> {
@@ -96,7 +100,8 @@ class KafkaSink implements Sink {
       throw new FnaError('FNA_ERR_CLOSED', 'the write was called off')
     // Nothing is waited for: writes begin in the order in which they are called, whatever becomes of the cluster meanwhile.
     this.#info = this.#at.cluster.known(this.#at.topic) ?? this.#info
-    const parts = [...shardOf(b, ready(b), this.#info.partitions.length)]
+    const bytes = this.#retention.held(b, ready(b))
+    const parts = [...shardOf(b, bytes, this.#info.partitions.length)]
     const tier = parts[0]?.[1] === b.raw?.bytes ? 'raw' : 'decoded'
     if (opt.exactly) {
       const transactions = await this.#transactions(opt.exactly.reader, c)
