@@ -1,4 +1,4 @@
-import type { Call } from '@fnaa/core/plugin'
+import { type Call, isFna } from '@fnaa/core/plugin'
 import { describeTopicConfigs } from '@fnaa/kafka-wire'
 import { type Batch, clampTimestamps } from '@fnaa/protocol'
 import type { Topic } from './topic.js'
@@ -71,13 +71,9 @@ export class Retention {
 }
 
 async function boundsOf({ cluster, topic, host }: Topic, c: Call): Promise<Bounds> {
-  const connection = await cluster.any(c)
-  const { error, values } = await connection.request(describeTopicConfigs, { topic, names: NAMES })
-  if (error !== 0) {
-    host.log.debug(
-      { topic, error },
-      'the settings of the topic may not be asked for: how old its events may be is not known',
-    )
+  const values = await settingsOf({ cluster, topic }, c)
+  if (!values) {
+    host.log.debug({ topic }, 'the settings of the topic may not be asked for: how old its events may be is not known')
     return UNKNOWN
   }
   const ms = (name: string) => {
@@ -89,4 +85,16 @@ async function boundsOf({ cluster, topic, host }: Topic, c: Call): Promise<Bound
   // Its broker's own time takes the place of theirs.
   if (values.get(STAMP) === 'LogAppendTime') return { past: Number.POSITIVE_INFINITY, future: Number.POSITIVE_INFINITY }
   return { past: Math.min(life, refused(BEFORE)), future: Math.min(DAY, refused(AFTER)) }
+}
+
+/** Null where they may not be asked for: without the right to, or of a cluster that does not know the question. */
+async function settingsOf({ cluster, topic }: Pick<Topic, 'cluster' | 'topic'>, c: Call) {
+  try {
+    const connection = await cluster.any(c)
+    const { error, values } = await connection.request(describeTopicConfigs, { topic, names: NAMES })
+    return error === 0 ? values : null
+  } catch (e) {
+    if (isFna(e, 'FNA_ERR_UNSUPPORTED')) return null
+    throw e
+  }
 }
