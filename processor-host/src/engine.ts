@@ -125,14 +125,16 @@ export class Engine {
     const program = await load<Program>(run.program)
     const route = program.route(run.config)
     if (run.sinks.some(p => p.from)) return this.#fanOut(route, c)
-    // Sinks first: what cannot be written need not be read.
-    this.#sinks = await Promise.all(run.sinks.map(p => this.#openSink(p, c)))
+    const wires = (all: readonly Port[]) => Promise.all(all.map(p => this.#wire(p, c)))
+    const [into, from] = await Promise.all([wires(run.sinks), wires(run.sources)])
+    // Sinks first: they fence off whoever wrote before, and might still move the position that is read next.
+    this.#sinks = await Promise.all(into.map(wire => wire.sink({ writer: this.id, epoch: this.epoch }, c)))
     this.#exactly = run.guarantee === 'exactly-once'
     // What stands beside the data is where it was left: no commit at the source is as close.
     const kept = this.#exactly ? await this.#sinks[0]!.restore(this.id, c) : null
     this.#held = run.sources.map(() => new Held())
     this.#commits = run.sources.map(() => [])
-    this.#sources = await Promise.all(run.sources.map((p, i) => this.#openSource(p, i, kept, c)))
+    this.#sources = await Promise.all(run.sources.map((p, i) => this.#openSource(p, from[i]!, i, kept, c)))
     await this.#measure(c)
     this.#open = true
     this.#enter(this.#turn)
@@ -184,22 +186,18 @@ export class Engine {
   async #wire(p: Port, c: Call): Promise<Wire> {
     const credential = p.secret === undefined ? null : (this.#spec.secrets[p.secret] ?? null)
     const wire = await this.#ports.open(p, credential, c)
+    // Another one failed meanwhile, and nobody will ask for this one.
+    if (this.#phase === 'failed' || c.signal.aborted) await wire.close().catch(() => undefined)
     this.#wires.push(wire)
     return wire
   }
 
-  async #openSource(p: Port, index: number, kept: Position | null, c: Call): Promise<Source> {
-    const wire = await this.#wire(p, c)
+  async #openSource(p: Port, wire: Wire, index: number, kept: Position | null, c: Call): Promise<Source> {
     const from: From = kept ? { at: 'position', position: kept } : (p.from ?? { at: 'latest' })
     const stood = p.stood === undefined ? {} : { stood: p.stood }
     const source = await wire.source({ reader: this.id, epoch: this.epoch, from, ...stood }, c)
     if (await awaits(p, wire, source, c)) this.#awaited.add(index)
     return source
-  }
-
-  async #openSink(p: Port, c: Call): Promise<Sink> {
-    const wire = await this.#wire(p, c)
-    return wire.sink({ writer: this.id, epoch: this.epoch }, c)
   }
 
   async #copy(source: Source, index: number, route: ReturnType<Program['route']>, c: Call): Promise<void> {

@@ -11,6 +11,9 @@ const SEED = seedOf()
 const FLOW = 'load.flows.unix.test'
 const LOCAL = 'load.flows.emiliano.test'
 const KEYS = ['a', 'b', 'c', 'd']
+/** Events of one WRITE, and milliseconds between one and the next of a key: some 2,000 events a second in all. */
+const MOST_BURST = 40
+const PACE_MS = 25
 
 t.setTimeout(120_000 + KILLS * 15_000)
 t.test(`${KILLS} kills under load, seed ${SEED}`, async t => {
@@ -20,50 +23,51 @@ t.test(`${KILLS} kills under load, seed ${SEED}`, async t => {
   const b = await (await ProcessAgent.prepare(t, wb!)).start()
   await again(a, c => c.ok(`CREATE FLOW ${FLOW} VISIBILITY public`))
   await again(b, c => c.ok(`SUBSCRIBE ${FLOW} LOCAL ${LOCAL} FROM earliest`))
-  const producer = new Producer(a)
-  const running = producer.run()
+  const writers = KEYS.map((key, i) => new Writer(a, key, new Random(SEED + 1 + i)))
+  const began = performance.now()
+  const running = Promise.all(writers.map(w => w.run()))
   const count: Record<string, number> = {}
   for (let i = 0; i < KILLS; i++) {
-    const before = producer.acknowledged.length
     const target = random.pick(['source agent', 'subscribing agent', 'host'])
     count[target] = (count[target] ?? 0) + 1
     await kill(target, a, b)
-    await progress(producer, before + 5 + random.below(20))
-    if (i % 100 === 99) t.comment(`${i + 1} kills, ${producer.acknowledged.length} events acknowledged`)
+    await progress(writers, 5 + random.below(20))
+    if (i % 100 === 99) t.comment(`${i + 1} kills, ${sum(writers, w => w.events)} events acknowledged`)
   }
-  producer.stop()
+  for (const w of writers) w.stop()
   await running
-  const arrived = await again(b, c => readAll(c, producer.acknowledged))
+  const seconds = (performance.now() - began) / 1000
+  const acknowledged = sum(writers, w => w.events)
+  const arrived = await again(b, c => readAll(c, writers))
   t.comment(
-    `seed ${SEED}: ${JSON.stringify(count)}; ${producer.acknowledged.length} acknowledged, ${arrived.length} arrived`,
+    `seed ${SEED}: ${JSON.stringify(count)}; ${acknowledged} acknowledged, ${Math.round(acknowledged / seconds)} a second; ` +
+      `${sum([...arrived.values()], numbers => numbers.length)} arrived`,
   )
-  const seen = new Set(arrived)
-  t.same(
-    producer.acknowledged.filter(e => !seen.has(e)),
-    [],
-    'no acknowledged event is lost',
-  )
-  for (const key of KEYS) {
-    const first = [...new Set(arrived.filter(e => e.startsWith(key)))].map(e => Number(e.slice(1)))
-    t.same(
-      first,
-      [...first].sort((x, y) => x - y),
+  for (const { key, events } of writers) {
+    const numbers = arrived.get(key) ?? []
+    const first = [...new Set(numbers)]
+    t.ok(events > 0, `${events} events of key ${key}`)
+    t.same(missing(first, events), [], `no acknowledged event of key ${key} is lost`)
+    t.equal(
+      first.findIndex((n, i) => i > 0 && n < first[i - 1]!),
+      -1,
       `order of key ${key}`,
     )
+    t.ok(replays(numbers) <= KILLS * 2, `${replays(numbers)} replays after ${KILLS} kills: nobody else wrote`)
   }
-  t.ok(replays(arrived) <= KILLS * 2, `${replays(arrived)} replays after ${KILLS} kills: nobody else wrote`)
 })
 
+const sum = <T>(all: readonly T[], of: (one: T) => number): number => all.reduce((n, one) => n + of(one), 0)
+
+/** What of the first `n` numbers is not there. */
+function missing(numbers: readonly number[], n: number): number[] {
+  const seen = new Set(numbers)
+  return Array.from({ length: n }, (_, i) => i).filter(i => !seen.has(i))
+}
+
 /** How often the stream went back: once for each restart of a reader or of the producer, not more. */
-function replays(arrived: readonly string[]): number {
-  let n = 0
-  let last = -1
-  for (const e of arrived) {
-    const i = Number(e.slice(1))
-    if (i <= last) n++
-    last = i
-  }
-  return n
+function replays(numbers: readonly number[]): number {
+  return numbers.filter((n, i) => i > 0 && n <= numbers[i - 1]!).length
 }
 
 async function kill(target: string, a: ProcessAgent, b: ProcessAgent): Promise<void> {
@@ -102,33 +106,54 @@ async function again<T>(agent: ProcessAgent, work: (c: Client) => Promise<T>): P
   }
 }
 
-async function progress(p: Producer, to: number): Promise<void> {
+/** Resolves when so many more bursts are acknowledged. */
+async function progress(writers: readonly Writer[], more: number): Promise<void> {
+  const bursts = () => sum(writers, w => w.bursts)
+  const to = bursts() + more
   const end = Date.now() + 60_000
-  while (p.acknowledged.length < to) {
-    if (Date.now() > end) throw new Error(`the producer stands at ${p.acknowledged.length}`)
+  while (bursts() < to) {
+    if (Date.now() > end) throw new Error(`the writers stand at ${bursts()} bursts`)
     await pause(20)
   }
 }
 
-async function readAll(c: Client, acknowledged: readonly string[]): Promise<string[]> {
-  const end = Date.now() + 60_000
-  for (;;) {
-    const all = (await c.read(LOCAL)) as string[]
-    const seen = new Set(all)
-    if (acknowledged.every(e => seen.has(e)) || Date.now() > end) return all
-    await pause(100)
+/** The numbers of each key in the order in which they arrived, until all that was acknowledged is there or nothing comes any more. */
+async function readAll(c: Client, writers: readonly Writer[]): Promise<Map<string, number[]>> {
+  const arrived = new Map(writers.map(w => [w.key, [] as number[]]))
+  const awaited = new Map(writers.map(w => [w.key, w.events]))
+  const quiet = setTimeout(() => c.connection.destroy(), 60_000)
+  try {
+    const stream = await c.connection.readLines(`READ FLOW ${LOCAL} FROM earliest FOLLOW`)
+    for await (const line of stream) {
+      const data = (JSON.parse(line) as { data: string }).data
+      const [key, n] = [data.slice(0, 1), Number(data.slice(1))]
+      arrived.get(key)!.push(n)
+      quiet.refresh()
+      if (n === awaited.get(key)! - 1) awaited.delete(key)
+      if (awaited.size === 0) break
+    }
+  } catch {
+    // What is missing is told by who compares.
+  } finally {
+    clearTimeout(quiet)
   }
+  return arrived
 }
 
-/** Writes numbered events one after another; what had no answer is written again. */
-class Producer {
-  readonly acknowledged: string[] = []
+/** Writes the numbered events of one key in bursts, all or nothing each; what had no answer is written again. */
+class Writer {
+  readonly key: string
+  /** Acknowledged: the numbers below it. */
+  events = 0
+  bursts = 0
   readonly #agent: ProcessAgent
+  readonly #random: Random
   #stopped = false
-  #n = 0
 
-  constructor(agent: ProcessAgent) {
+  constructor(agent: ProcessAgent, key: string, random: Random) {
     this.#agent = agent
+    this.key = key
+    this.#random = random
   }
 
   stop(): void {
@@ -141,12 +166,8 @@ class Producer {
       try {
         client = await this.#agent.login()
         while (!this.#stopped) {
-          const key = KEYS[this.#n % KEYS.length]!
-          const sink = await client.connection.write(`WRITE FLOW ${FLOW} KEY ${key}`, { timeoutMs: 10_000 })
-          await sink.send(`${key}${this.#n}`)
-          const reply = await sink.end()
-          if (reply.kind === 'error') throw new Error(reply.symbol)
-          this.acknowledged.push(`${key}${this.#n++}`)
+          await this.#burst(client)
+          await pause(PACE_MS)
         }
       } catch {
         await pause(50)
@@ -154,5 +175,15 @@ class Producer {
         client?.connection.destroy()
       }
     }
+  }
+
+  async #burst(client: Client): Promise<void> {
+    const events = Array.from({ length: 1 + this.#random.below(MOST_BURST) }, (_, i) => `${this.key}${this.events + i}`)
+    const sink = await client.connection.write(`WRITE FLOW ${FLOW} KEY ${this.key}`, { timeoutMs: 10_000 })
+    for (const event of events) await sink.send(event)
+    const reply = await sink.end()
+    if (reply.kind === 'error') throw new Error(reply.symbol)
+    this.events += events.length
+    this.bursts++
   }
 }

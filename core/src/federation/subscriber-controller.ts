@@ -60,9 +60,11 @@ async function rest(k: Kernel, s: Known, reason: string, c: Call): Promise<undef
 
 async function provision(k: Kernel, s: Known, flow: Resource<'Flow'>, c: Call): Promise<void> {
   const name = `${s.spec.id}.${s.spec.flow}`
-  if (s.spec.direction === 'in') await position(k, s, flow, c)
-  step('subscriber.positioned')
-  const endpoint = await endpointFor(k, s, flow, c)
+  const positioned = position(k, s, flow, c)
+  // What comes through this agent needs a place to begin and a credential, in no order; a copy is fed from its place on.
+  if ((s.status.mode ?? 'fnap') !== 'fnap') await positioned
+  positioned.catch(() => undefined)
+  const endpoint = await endpointFor(k, s, flow, c).finally(() => positioned)
   const shards = await shardsOf(k, flow, c)
   if (k.config.publishEndpoints) await k.registrar.endpoint(name, endpoint.queue, endpoint.type, endpoint.servers, c)
   const leaseUntil = iso(k.clock.now() + k.periods.lease * 1000)
@@ -96,13 +98,14 @@ async function shardsOf(k: Kernel, flow: Resource<'Flow'>, c: Call): Promise<num
 
 /** `latest` and a time become a position now: what is written from here on will be read, whenever that is. */
 async function position(k: Kernel, s: Known, flow: Resource<'Flow'>, c: Call): Promise<void> {
-  if (await k.positions.get(s.uid, c)) return
+  if (s.spec.direction !== 'in' || (await k.positions.get(s.uid, c))) return
   const wire = await k.brokers.open(flow, c)
   try {
     const source = await wire.source({ reader: `begin-${s.uid}`, epoch: 0, from: s.spec.from }, c)
     const at: Position = await source.position(c)
     await source.close()
     await k.positions.put(s.uid, at, c)
+    step('subscriber.positioned')
   } finally {
     await wire.close()
   }

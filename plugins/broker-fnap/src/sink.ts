@@ -1,7 +1,6 @@
 import type { FnapConnection, FrameStream } from '@fnaa/client'
 import { type Call, FnaError, type Sink } from '@fnaa/core/plugin'
 import { type Batch, encodeBatch, formatCommand, LIMITS, type Position, type Tier } from '@fnaa/protocol'
-import { login, type Where } from './login.js'
 
 interface Waiting {
   readonly resolve: (r: { cursor: string }) => void
@@ -25,10 +24,9 @@ export class FnapSink implements Sink {
   }
 
   /** Resolves when the other agent has taken the WRITE: the right to write is proved. */
-  static async open(where: Where, c: Call): Promise<FnapSink> {
-    const connection = await login(where, c)
+  static async open(connection: FnapConnection, flow: string, c: Call): Promise<FnapSink> {
     try {
-      const line = formatCommand('WRITE FLOW', { flow: where.endpoint.queue }, { format: 'batch' })
+      const line = formatCommand('WRITE FLOW', { flow }, { format: 'batch' })
       return new FnapSink(connection, await connection.stream(line, { signal: c.signal }))
     } catch (e) {
       connection.destroy()

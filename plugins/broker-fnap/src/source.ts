@@ -14,7 +14,7 @@ import {
   type Position,
   readBatchHeader,
 } from '@fnaa/protocol'
-import { login, type Where } from './login.js'
+import type { Where } from './login.js'
 
 const CREDIT = 4 << 20
 const IDLE_MS = 20_000
@@ -22,8 +22,12 @@ type Data = Extract<Frame, { type: 'D' }>
 type Lost = Extract<Frame, { type: 'G' }>
 
 /** READ FOLLOW FORMAT BATCH. Resolves after the first heartbeat: the source is open, authorised and positioned. */
-export async function openSource(where: Where, opt: { epoch: number; from: From }, c: Call): Promise<Source> {
-  const connection = await login(where, c)
+export async function openSource(
+  connection: FnapConnection,
+  where: Where,
+  opt: { epoch: number; from: From },
+  c: Call,
+): Promise<Source> {
   try {
     const { cursor } = (where.endpoint.options ?? {}) as { cursor?: string }
     const position = opt.from.at === 'position' ? opt.from.position : null
