@@ -1,6 +1,7 @@
-// Compiles every package (incrementally), copies the .proto files beside their code, and bundles the CLI.
+// Compiles every package (incrementally), copies the .proto files beside their code, and bundles the CLI and the large packages.
 import { copyFileSync, existsSync, mkdirSync, statSync } from 'node:fs'
 import { join } from 'node:path'
+import { bundlePackages } from './bundle.mjs'
 import { root, sh } from './setup.mjs'
 
 const bin = name => join(root, 'node_modules', '.bin', name)
@@ -9,6 +10,7 @@ for (const file of ['flow_processor.proto', 'health.proto']) {
   copyFileSync(join(root, 'proto', file), join(root, 'processor-host', 'dist', file))
 }
 sh(bin('tsc'), ['-b'])
+await bundlePackages()
 const entry = join(root, 'cli', 'dist', 'main.js')
 const bundle = join(root, 'cli', 'dist', 'fnua.cjs')
 if (existsSync(entry) && (!existsSync(bundle) || statSync(bundle).mtimeMs < newest())) {
@@ -18,6 +20,8 @@ if (existsSync(entry) && (!existsSync(bundle) || statSync(bundle).mtimeMs < newe
     '--platform=node',
     '--target=node20',
     '--format=cjs',
+    // Module by module: what the CLI does not use stays out.
+    '--conditions=modules',
     `--outfile=${bundle}`,
     `--alias:@node-rs/crc32=${join(root, 'cli', 'dist', 'crc32c.js')}`,
     '--minify-whitespace',

@@ -1,2 +1,2 @@
 #!/usr/bin/env node
-import '../dist/bin/fnaad.js'
+import '../dist/bundle/bin/fnaad.js'

@@ -19,7 +19,10 @@ export interface DomainkeyOptions {
   readonly selector?: string
 }
 
-const { name, version } = createRequire(import.meta.url)('../package.json') as { name: string; version: string }
+const { name, version } = createRequire(import.meta.url)('@fnaa/auth-domainkey/package.json') as {
+  name: string
+  version: string
+}
 
 /** Agents of other organisations: both sides prove their domains by keys in DNS, bound to the TLS channel. */
 export const domainkey = definePlugin<'auth', DomainkeyOptions>({

@@ -9,7 +9,10 @@ import { scramMechanism } from './scram.js'
 
 export type { SaslOptions } from './options.js'
 
-const { name, version } = createRequire(import.meta.url)('../package.json') as { name: string; version: string }
+const { name, version } = createRequire(import.meta.url)('@fnaa/auth-sasl/package.json') as {
+  name: string
+  version: string
+}
 
 /**
  * Users of this participant: SCRAM-SHA-256 with and without channel binding, PLAIN, ANONYMOUS. Accounts live in the

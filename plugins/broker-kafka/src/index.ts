@@ -4,7 +4,10 @@ import { type KafkaOptions, OPTIONS_SCHEMA, settings } from './options.js'
 
 export type { KafkaOptions, SaslOptions, Secret } from './options.js'
 
-const { name, version } = createRequire(import.meta.url)('../package.json') as { name: string; version: string }
+const { name, version } = createRequire(import.meta.url)('@fnaa/broker-kafka/package.json') as {
+  name: string
+  version: string
+}
 
 /**
  * Flows on a Kafka cluster: `kafka({ servers: ['kafka.example.org:9093'], tls: true, sasl: { … } })`. `kafka()` has no cluster: with

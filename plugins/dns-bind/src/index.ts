@@ -5,7 +5,10 @@ import { BindDns } from './service.js'
 
 export type { DnsBindOptions } from './options.js'
 
-const { name, version } = createRequire(import.meta.url)('../package.json') as { name: string; version: string }
+const { name, version } = createRequire(import.meta.url)('@fnaa/dns-bind/package.json') as {
+  name: string
+  version: string
+}
 
 /**
  * Names in the zones of a BIND 9 server (or another one that takes signed updates): RFC 2136 with TSIG. It never writes what is

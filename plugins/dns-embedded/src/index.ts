@@ -5,7 +5,10 @@ import { EmbeddedDns } from './service.js'
 
 export type { DnsEmbeddedOptions } from './options.js'
 
-const { name, version } = createRequire(import.meta.url)('../package.json') as { name: string; version: string }
+const { name, version } = createRequire(import.meta.url)('@fnaa/dns-embedded/package.json') as {
+  name: string
+  version: string
+}
 
 /**
  * An authoritative name server inside the agent: for a laptop, and for those who delegate a zone to it. What it
