@@ -8,7 +8,7 @@ import { agent, cpu, interleave, root, row, start } from './lib.mjs'
 
 const CONNECTIONS = 50
 const SECONDS = Number(process.env.BENCH_SECONDS ?? 2)
-const ROUNDS = Number(process.env.BENCH_ROUNDS ?? 3)
+const ROUNDS = Number(process.env.BENCH_ROUNDS ?? 7)
 
 async function load(pid, port, depth, command, lines, login) {
   const args = [
@@ -47,11 +47,13 @@ export async function lines() {
   const flow = 'time.flows.unix.test'
   await say(fnaad.port, ['AUTHENTICATE PLAIN', 'AHRlc3QAdGVzdA==', `CREATE FLOW ${flow}`])
   const rows = []
-  for (const [depth, goal] of [
-    [1, '>=0.8'],
-    [16, '>=0.8'],
-    [128, '>=0.8'],
-  ]) {
+  for (const [depth, goal] of process.env.ONLYD
+    ? []
+    : [
+        [1, '>=0.8'],
+        [16, '>=0.8'],
+        [128, '>=0.8'],
+      ]) {
     const m = await interleave(ROUNDS, {
       ours: () => load(fnaad.pid, fnaad.port, depth, 'NOOP', 1, true),
       bare: () => load(bare.pid, Number(bare.first), depth, 'NOOP', 1, false),

@@ -56,12 +56,17 @@ export function user(cx: Context): string {
  * What may not be seen answers as what does not exist.
  */
 export function flow(cx: Context, name: string, opt: { alias?: boolean } = {}): Resource<'Flow'> {
+  const found = seenFlow(cx, name, opt)
+  if (!found) throw fnapError('NOTFOUND', UNSEEN)
+  return found
+}
+
+/** The same, and undefined where there is none. */
+export function seenFlow(cx: Context, name: string, opt: { alias?: boolean } = {}): Resource<'Flow'> | undefined {
   const own = opt.alias !== false && cx.subject.type === 'user' ? aliasName(cx.subject.principals[0]!, name) : null
   const found = (own && cx.kernel.resources.get('Flow', own)) ?? cx.kernel.resources.get('Flow', name)
-  if (!found || found.deleting !== undefined || !cx.kernel.authorizer.mayFlow(cx.subject, 'describe', found)) {
-    throw fnapError('NOTFOUND', UNSEEN)
-  }
-  return found
+  if (!found || found.deleting !== undefined) return undefined
+  return cx.kernel.authorizer.mayFlow(cx.subject, 'describe', found) ? found : undefined
 }
 
 export function need(cx: Context, right: Right, f: Resource<'Flow'>): Resource<'Flow'> {

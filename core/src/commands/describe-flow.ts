@@ -1,11 +1,11 @@
 import { fnapError, formatLines, parseEndpointName } from '@fnaa/protocol'
 import type { Resource } from '../contract/store.js'
-import { aliasName, isAlias, namespaceOf, shown } from '../names/names.js'
+import { aliasName, isAlias, namespaceOf, shown, UNSEEN } from '../names/names.js'
 import { publicEndpoint } from '../names/registrar.js'
 import { condition } from '../resources/conditions.js'
 import { dataReply, type Result } from '../server/session.js'
 import { aboutPairs } from './about.js'
-import { type Context, describe, flow, type Handler, item, type Words } from './command.js'
+import { type Context, describe, type Handler, item, seenFlow, type Words } from './command.js'
 
 /** Exactly four lines, in this order: clients of the author's kind count on them. */
 export const describeFlow: Handler = {
@@ -16,9 +16,10 @@ export const describeFlow: Handler = {
     if (issued && issued.scope.name !== name) throw fnapError('DENIED', 'this credential is for one endpoint only')
     const endpoint = parseEndpointName(name)
     if (endpoint) return describeEndpoint(cx, name, endpoint.id, command.options)
-    if (cx.subject.type === 'user' && isElsewhere(cx, name))
+    const f = seenFlow(cx, name)
+    if (!f && cx.subject.type === 'user' && isElsewhere(cx, name))
       return cx.kernel.peers.relayDescribe(cx.subject.principals[0]!, name, command.options as Words, cx.call)
-    const f = flow(cx, name)
+    if (!f) throw fnapError('NOTFOUND', UNSEEN)
     const o = command.options as Words
     if (!o['full'] && o['format'] !== 'json') return { reply: shortReply(cx, f) }
     return describe(item([...shortPairs(cx, f), ...fullPairs(f)], { about: f.spec.about }), o)
@@ -31,7 +32,8 @@ const replies = new WeakMap<Resource<'Flow'>, string>()
 function shortReply(cx: Context, f: Resource<'Flow'>): string {
   const known = replies.get(f)
   if (known !== undefined) return known
-  const reply = dataReply(formatLines(shortPairs(cx, f)))
+  // One string and not a tree of its parts, which would be walked for each answer.
+  const reply = Buffer.from(dataReply(formatLines(shortPairs(cx, f))), 'latin1').toString('latin1')
   replies.set(f, reply)
   return reply
 }

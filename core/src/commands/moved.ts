@@ -34,7 +34,10 @@ export function movedAway(k: Kernel, command: Command, session: Session): Promis
   if (ENDS.has(command.id)) return null
   const args = command.args as Words
   const user = session.identity?.type === 'user' && session.issued === null
-  const names = [...(user && FOR_USERS.has(command.id) ? [] : namesOf(command.id, args)), localOf(command)]
+  const local = localOf(command)
+  const ours = user && FOR_USERS.has(command.id)
+  if (ours && local === undefined) return null
+  const names = ours ? [local] : [...namesOf(command.id, args), local]
   for (const name of names) {
     const ns = name === undefined ? undefined : elsewhere(k.resources, name)
     if (ns) return placeOf(k, ns, session.call).then(p => moved(p.host, p.port))
