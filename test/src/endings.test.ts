@@ -118,3 +118,20 @@ t.test('UNSUBSCRIBE says whether there was something to end', async t => {
   t.match(await run(), { code: 0, stdout: 'subscription/never.flows.unix.test nothing to end\n' })
   t.match(JSON.parse((await run('-o', 'json')).stdout), { state: 'nothing to end' })
 })
+
+t.test('a subscription whose flow nobody was asked for yet ends at once', async t => {
+  const { b } = await pair(t)
+  const user = await b.login(t)
+  const other = await b.login(t)
+  // The name server of both refuses to answer for it: perhaps it does later.
+  const asked = user.say('SUBSCRIBE time.flows.nosuch.test LOCAL misspelt.flows.emiliano.test')
+  const s = await eventually(
+    b,
+    () => b.kernel.resources.list('Subscription').find(x => x.status.error !== undefined),
+    'an error',
+  )
+  t.match(s.status, { phase: 'resolving', error: /could not be resolved.*REFUSED/ })
+  t.equal((await other.ok(`UNSUBSCRIBE ${s.name}`)).kind, 'ok')
+  t.same(b.kernel.resources.list('Subscription'), [])
+  t.match(await asked, { kind: 'error' }, 'who waits for it is told')
+})

@@ -4,6 +4,7 @@ import { type ErrorSymbol, errorKind, fnapError, formatCommand, isFnapError } fr
 import type { Call } from '../contract/common.js'
 import type { Kernel } from '../kernel.js'
 import { domainOf, namespaceOf, UNSEEN } from '../names/names.js'
+import { step } from '../resources/steps.js'
 import { agreed, told } from './answers.js'
 import { parseAgreement } from './parse-agreement.js'
 import type { Place } from './peers.js'
@@ -29,11 +30,24 @@ export async function ask(k: Kernel, s: Mine, c: Call): Promise<void> {
     if (k.config.domains.includes(place.domain)) throw fnapError('NOTFOUND', UNSEEN)
     if (s.status.peer !== undefined && s.status.peer !== place.domain)
       throw fnapError('CONFLICT', 'another domain speaks for the flow now; UNSUBSCRIBE and SUBSCRIBE to accept it')
+    await requested(k, s, c)
     const reply = await k.queue.park(keyOf(s), k.peers.request(place, line, c))
     // Somebody else speaks for the name by now: looked for once more.
     if (reply.symbol === 'MOVED' && !call.fresh) continue
     return onReply(k, s, place, reply, await k.peers.levelOf(place.domain), c)
   }
+}
+
+/** From here on the provider may know of it, whatever becomes of the answer: until then an end needs nobody else. */
+async function requested(k: Kernel, s: Mine, c: Call): Promise<void> {
+  await k.resources.update(
+    'Subscription',
+    s.name,
+    n => (n.status.phase === 'resolving' ? { status: { ...n.status, phase: 'requested' } } : undefined),
+    c,
+    s.uid,
+  )
+  step('subscribe.requested')
 }
 
 function refuseBlocked(k: Kernel, domain: string): void {

@@ -30,7 +30,8 @@ async function tellEnd(k: Kernel, s: Mine, c: Call): Promise<void> {
     const peer = domainOf(k.config.domains, own.spec.zone) ?? k.config.domains[0]!
     return k.queue.park(keyOf(s), k.provider.end({ peer, flow: s.spec.source, id: s.name }, signal))
   }
-  if (s.status.phase === 'failed' && s.status.peer === undefined) return
+  // Nobody was asked yet, or whoever was has refused.
+  if (s.status.phase === 'resolving' || (s.status.phase === 'failed' && s.status.peer === undefined)) return
   // No word passes between us and a blocked domain, or one that may be another's: what it holds ends with its lease.
   if (s.status.peer !== undefined && (k.peers.blocked(s.status.peer) || k.pins.suspended(s.status.peer))) return
   const place = await k.queue.park(keyOf(s), k.peers.find(s.spec.source, c)).catch(e => {

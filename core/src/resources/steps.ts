@@ -26,6 +26,7 @@ export const STEPS = [
   'flow.delete.queue-gone',
   'flow.delete.gone',
   'subscribe.stored',
+  'subscribe.requested',
   'subscribe.local-ready',
   'subscribe.agreed',
   'subscribe.secret-kept',
