@@ -59,7 +59,10 @@ export async function runFnua(p: Process): Promise<number> {
 function quiet(program: ReturnType<typeof buildProgram>, out: Out): void {
   const commands = [program]
   for (const command of commands) {
-    command.configureOutput({ writeOut: text => void out.write(text), writeErr: () => undefined })
+    command.configureOutput({
+      writeOut: text => void out.write(text).catch(() => undefined),
+      writeErr: () => undefined,
+    })
     commands.push(...command.commands)
   }
 }

@@ -14,6 +14,7 @@ interface RunRef {
 /** The gRPC service of figure 12 over the engine: runs by id, fenced by epoch. */
 export class ProcessorServer {
   readonly #log: Logger
+  readonly #turns = new Map<string, Promise<unknown>>()
   readonly #runs = new Map<string, Engine>()
   /** The highest epoch seen of each id, ended runs too. */
   readonly #epochs = new Map<string, number>()
@@ -50,33 +51,53 @@ export class ProcessorServer {
   async #create(m: CreateMessage): Promise<object> {
     const spec = fromMessage(m)
     const { id, epoch } = spec.run
-    const running = this.#runs.get(id)
-    if (epoch < (this.#epochs.get(id) ?? 0)) throw this.#error('FAILED_PRECONDITION', 'a higher epoch has been seen')
-    if (running?.epoch === epoch) {
-      await running.update(spec)
+    this.#seen(id, epoch)
+    return this.#inTurn(id, async () => {
+      if (this.#epochs.get(id) !== epoch) throw this.#error('FAILED_PRECONDITION', 'a higher epoch has come meanwhile')
+      const running = this.#runs.get(id)
+      if (running?.epoch === epoch) {
+        await running.update(spec)
+        return {}
+      }
+      // The old run has stopped writing before the new one begins.
+      if (running) await running.stop()
+      if (this.#epochs.get(id) !== epoch) throw this.#error('FAILED_PRECONDITION', 'a higher epoch has come meanwhile')
+      const engine = new Engine(spec, this.#log, s => this.#tell(s))
+      this.#runs.set(id, engine)
+      engine.start()
       return {}
-    }
-    this.#epochs.set(id, epoch)
-    // The old run has stopped writing before the new one begins.
-    if (running) await running.stop()
-    if (this.#epochs.get(id) !== epoch) throw this.#error('FAILED_PRECONDITION', 'a higher epoch has come meanwhile')
-    const engine = new Engine(spec, this.#log, s => this.#tell(s))
-    this.#runs.set(id, engine)
-    engine.start()
-    return {}
+    })
   }
 
   async #destroy(m: RunRef): Promise<object> {
-    if (m.epoch < (this.#epochs.get(m.id) ?? 0))
-      throw this.#error('FAILED_PRECONDITION', 'a higher epoch has been seen')
-    this.#epochs.set(m.id, m.epoch)
-    const engine = this.#runs.get(m.id)
-    if (!engine) return { removed: false }
-    this.#runs.delete(m.id)
-    await engine.stop()
-    // Where its sinks stand at last goes out before the answer.
-    this.#tell({ ...engine.status(), phase: 'gone' })
-    return { removed: true }
+    this.#seen(m.id, m.epoch)
+    return this.#inTurn(m.id, async () => {
+      const engine = this.#runs.get(m.id)
+      if (!engine || engine.epoch > m.epoch) return { removed: false }
+      this.#runs.delete(m.id)
+      await engine.stop()
+      // Where its sinks stand at last goes out before the answer.
+      this.#tell({ ...engine.status(), phase: 'gone' })
+      return { removed: true }
+    })
+  }
+
+  /** @throws FAILED_PRECONDITION for an epoch below one that was seen */
+  #seen(id: string, epoch: number): void {
+    if (epoch < (this.#epochs.get(id) ?? 0)) throw this.#error('FAILED_PRECONDITION', 'a higher epoch has been seen')
+    this.#epochs.set(id, epoch)
+  }
+
+  /** What is asked of one run happens one after another: stopping takes a while, and who asks again meanwhile starts no second one. */
+  #inTurn<T>(id: string, work: () => Promise<T>): Promise<T> {
+    const before = this.#turns.get(id)
+    const mine = before ? before.then(work, work) : work()
+    this.#turns.set(id, mine)
+    const over = () => {
+      if (this.#turns.get(id) === mine) this.#turns.delete(id)
+    }
+    mine.then(over, over)
+    return mine
   }
 
   async #steer(m: RunRef, act: (e: Engine) => void): Promise<object> {

@@ -130,6 +130,8 @@ t.test('time stamps are clamped', async t => {
   const wild = [now, 32_503_680_000_000, 0, -1].map((timestamp): FlowEvent => ({ ...simple(1)[0]!, timestamp }))
   const clamped = clampTimestamps(encodeBatch(wild, { baseOffset: 9 }), range)
   t.match(checkBatch(clamped), { baseOffset: 9, oldest: range.oldest, newest: range.newest, count: 4 })
+  const packed = encodeBatch(wild, { codec: 'gzip' })
+  t.equal(readBatchHeader(clampTimestamps(packed, range)).codec, 'lz4', 'who makes it anew is not kept busy')
   const liar = forged(fine, b => b.writeInt32BE(5000, BATCH_AT.maxTimestamp))
   t.equal(readBatchHeader(clampTimestamps(liar, range)).maxTimestamp, now + 2, 'what the header claims, too')
 })

@@ -96,17 +96,21 @@ t.test('more than one WRITE can hold', async t => {
 })
 
 t.test('`| head -1` ends quietly', async t => {
-  const command = `"$0" "$1" --config "$2" read big.flows.unix.test | head -1; echo "\${PIPESTATUS[0]}"`
-  const child = spawn('/bin/bash', ['-c', command, process.execPath, FNUA, config])
-  let out = ''
-  let err = ''
-  child.stdout.on('data', d => (out += d))
-  child.stderr.on('data', d => (err += d))
-  await once(child, 'close')
-  const [event, code] = out.trim().split('\n')
-  t.ok(JSON.parse(event as string), 'one whole event')
-  t.equal(code, '0')
-  t.equal(err, '')
+  const firstOf = async (words: string) => {
+    const command = `"$0" "$1" --config "$2" ${words} | head -1; echo "\${PIPESTATUS[0]}"`
+    const child = spawn('/bin/bash', ['-c', command, process.execPath, FNUA, config])
+    let out = ''
+    let err = ''
+    child.stdout.on('data', d => (out += d))
+    child.stderr.on('data', d => (err += d))
+    await once(child, 'close')
+    const [line, code] = out.trim().split('\n')
+    t.equal(code, '0', words)
+    t.equal(err, '', words)
+    return line as string
+  }
+  t.ok(JSON.parse(await firstOf('read big.flows.unix.test')), 'one whole event')
+  t.match(await firstOf('--help'), /fnua/)
 })
 
 t.test('events go out as they come, and Ctrl-C ends following', async t => {

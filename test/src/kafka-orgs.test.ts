@@ -2,6 +2,7 @@ import { Resolver } from 'node:dns/promises'
 import broker from '@fnaa/broker-kafka'
 import { type Config, flattenPlugins } from '@fnaa/core'
 import processorBridge from '@fnaa/processor-bridge'
+import { encodeBatch } from '@fnaa/protocol'
 import { type Kafka, startKafka, unavailable } from '@fnaa/services'
 import { Kafka as KafkaClient, logLevel } from 'kafkajs'
 import t from 'tap'
@@ -179,6 +180,13 @@ t.test(
       const [past, then] = await timesOf(a, inbox, 2)
       t.ok(past! >= now - 7 * DAY && past! < now, new Date(past!).toISOString())
       t.equal(then, now)
+      // What we say of our own events stands.
+      const stream = await a.user.connection.stream(`WRITE FLOW ${inbox} FORMAT BATCH`)
+      const own = { key: null, value: Buffer.from('ours'), headers: [], timestamp: DAY }
+      await stream.send({ type: 'D', shard: '0', cursor: '1', batch: encodeBatch([own]) })
+      while ((await stream.next())?.type !== 'A');
+      await stream.send({ type: 'X' })
+      t.equal((await timesOf(a, inbox, 3))[2], DAY)
     })
   },
 )

@@ -43,7 +43,7 @@ function shortPairs(cx: Context, f: Resource<'Flow'>) {
   return [
     ['flow', shown(f.name)],
     ['type', type],
-    ['topic', isAlias(f.name) ? shown(f.name) : topic],
+    ['topic', isAlias(f.name) && type === 'fnap' ? shown(f.name) : topic],
     ['server', servers.map(s => `${s.host}:${s.port}`).join(',')],
   ] as const
 }

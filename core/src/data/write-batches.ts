@@ -48,12 +48,16 @@ class WriteStream {
   #window = WINDOW
   #ended = false
   #failure: FnapError | null = null
+  /** Our own users and applications mean what they say of the time; others' is held inside what the flow keeps (hardening H32). */
+  readonly #ours: boolean
 
   constructor(cx: Context, t: Target, wire: Wire, sink: Sink) {
     this.#cx = cx
     this.#t = t
     this.#wire = wire
     this.#sink = sink
+    const { issued } = cx.session
+    this.#ours = issued ? issued.scope.kind === 'access' : cx.subject.type === 'user'
   }
 
   async run(session: Session): Promise<void> {
@@ -101,7 +105,11 @@ class WriteStream {
       const { shard, cursor, batch } = next
       const { parts, oldest } = readBatchHeader(batch).codec === 'none' ? plain(batch) : await lookedThrough(batch)
       for (const bytes of parts)
-        await this.#sink.write(batchOf({ shard, last: cursor, bytes, oldest }), {}, { signal: session.gone.signal })
+        await this.#sink.write(
+          batchOf({ shard, last: cursor, bytes, ...(!this.#ours && { oldest }) }),
+          {},
+          { signal: session.gone.signal },
+        )
       session.write(encodeFrame({ type: 'A', shard, cursor }))
       this.#window += costOf(batch)
       session.write(encodeFrame({ type: 'W', bytes: batch.length }))

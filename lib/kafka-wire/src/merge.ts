@@ -1,4 +1,13 @@
-import { BATCH_AT as AT, asBuffer, crc32c, fnapError, VarintReader, varintSize, writeVarint } from '@fnaa/protocol'
+import {
+  BATCH_AT as AT,
+  asBuffer,
+  crc32c,
+  fnapError,
+  MAX_TIMESTAMP,
+  VarintReader,
+  varintSize,
+  writeVarint,
+} from '@fnaa/protocol'
 
 /** Append time, transaction, control, delete horizon: what makes a batch more than its records. */
 const SPECIAL = 0x08 | 0x10 | 0x20 | 0x40
@@ -6,11 +15,16 @@ const SPECIAL = 0x08 | 0x10 | 0x20 | 0x40
 /** Bytes: batches below the first are put together with what follows them, up to the second. */
 export const MERGE = { below: 16_384, upTo: 262_144 } as const
 
-/** May it be merged with others? Its records are not compressed, and nothing about it is special. */
+/**
+ * May it be merged with others? Its records are not compressed, nothing about it is special, and it counts from a time that is
+ * one: from another, its neighbours' events might be further away than a record can say.
+ */
 export function mergeable(bytes: Uint8Array): boolean {
-  const attributes = asBuffer(bytes).readInt16BE(AT.attributes)
-  return (attributes & (7 | SPECIAL)) === 0
+  const b = asBuffer(bytes)
+  const base = b.readBigInt64BE(AT.baseTimestamp)
+  return (b.readInt16BE(AT.attributes) & (7 | SPECIAL)) === 0 && base >= -1n && base <= MAX_BASE
 }
+const MAX_BASE = BigInt(MAX_TIMESTAMP)
 
 /**
  * Several uncompressed batches as one: what a record says of its place and its time is relative to its batch and is written anew;

@@ -1,4 +1,4 @@
-import { batchOf, encodeBatch, isMarker, markerBatch } from '@fnaa/protocol'
+import { BATCH_AT as AT, batchOf, checkBatch, crc32c, encodeBatch, isMarker, markerBatch } from '@fnaa/protocol'
 import t from 'tap'
 import { Pieces } from './pieces.js'
 
@@ -85,4 +85,26 @@ t.test('a marker stays alone', async t => {
       [2, false],
     ],
   )
+})
+
+t.test('one that counts from a time that is none is given alone: its neighbours could not be read with it', async t => {
+  // Two events, the second 2^52-1 ms behind a base that lies as far before the first.
+  const odd = Buffer.from(batch(0))
+  const far = 2n ** 52n - 1n
+  const delta = Buffer.from([0xfe, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x0f])
+  const at = AT.records + 2
+  const forged = Buffer.concat([odd.subarray(0, at), delta, odd.subarray(at + 1)])
+  forged[AT.records] = (odd[AT.records] as number) + 2 * (delta.length - 1)
+  forged.writeInt32BE(forged.length - 12, AT.length)
+  forged.writeBigInt64BE(1_700_000_000_000n - far, AT.baseTimestamp)
+  forged.writeUInt32BE(crc32c(forged.subarray(AT.attributes)), AT.crc)
+  t.match(checkBatch(forged), { newest: 1_700_000_000_000 }, 'nothing is wrong with it')
+  const pieces = new Pieces()
+  for (const [i, b] of [forged, batch(1), batch(2)].entries()) pieces.add({ bytes: b, behind: i + 1 })
+  const got = pieces.end()
+  t.same(
+    got.map(p => p.behind),
+    [1, 3],
+  )
+  for (const { bytes } of got) t.ok(checkBatch(bytes).count > 0)
 })

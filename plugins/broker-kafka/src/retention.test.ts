@@ -9,7 +9,7 @@ import { opened, sinkOf, sourceOf } from './driver.test.helper.js'
 const HOUR = 3_600_000
 const DAY = 24 * HOUR
 const c = call()
-const cluster = await oneCluster()
+const cluster = await oneCluster({ secure: true })
 if (cluster) {
   const admin = new Client({ brokers: [...cluster.servers], logLevel: logLevel.NOTHING }).admin()
   await admin.connect()
@@ -99,6 +99,24 @@ if (cluster) {
       if (topic === 'append') t.ok(first! >= now, 'its broker’s own time')
       else t.equal(first, 5, topic)
     }
+  })
+
+  t.test('who may not ask what the topic keeps is not held up by what its brokers refuse', async t => {
+    await create('unknown', { 'retention.ms': String(DAY) })
+    const values = { user: 'weak', password: 'weak-password' }
+    const scram = ['--alter', '--entity-type', 'users', '--entity-name', values.user]
+    await cluster.tool('kafka-configs', [...scram, '--add-config', `SCRAM-SHA-256=[password=${values.password}]`])
+    const may = ['--operation', 'Write', '--operation', 'Describe', '--topic', 'unknown']
+    await cluster.tool('kafka-acls', ['--add', '--allow-principal', `User:${values.user}`, ...may])
+    const endpoint = { servers: cluster.secureServers, queue: 'unknown', tls: { ca: cluster.ca! } }
+    const wire = await opened(endpoint, { mechanism: 'SCRAM-SHA-256', values })
+    t.teardown(() => wire.close())
+    const sink = await wire.sink({ writer: 'w', epoch: 0 }, c)
+    const now = Date.now()
+    await sink.write(batch([9, now, now + 2 * HOUR], { stranger: true }), {}, c)
+    const [past, then, soon] = await timesOf('unknown', 3)
+    t.same([past, then], [9, now], 'how long it keeps them is not known')
+    t.ok(soon! > now && soon! < now + HOUR)
   })
 
   t.test('what the topic keeps is asked for again after a minute', async t => {

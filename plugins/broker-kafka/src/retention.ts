@@ -25,8 +25,8 @@ interface Bounds {
   readonly future: number
 }
 
-/** Where a topic's settings may not be asked for. */
-const UNKNOWN: Bounds = { past: Number.POSITIVE_INFINITY, future: DAY }
+/** Where a topic's settings may not be asked for: how long it keeps events is not known, and Kafka 4 takes none an hour ahead. */
+const UNKNOWN: Bounds = { past: Number.POSITIVE_INFINITY, future: 3_600_000 - SKEW_MS }
 
 /**
  * What times of events a topic keeps. Those of a stranger's that it does not keep are moved to the edge of what it does
