@@ -185,7 +185,7 @@ t.test(
       const own = { key: null, value: Buffer.from('ours'), headers: [], timestamp: DAY }
       await stream.send({ type: 'D', shard: '0', cursor: '1', batch: encodeBatch([own]) })
       while ((await stream.next())?.type !== 'A');
-      await stream.send({ type: 'X' })
+      await stream.end()
       t.equal((await timesOf(a, inbox, 3))[2], DAY)
     })
   },

@@ -24,6 +24,9 @@ t.test(`${KILLS} kills under load, seed ${SEED}`, async t => {
   await again(a, c => c.ok(`CREATE FLOW ${FLOW} VISIBILITY public`))
   await again(b, c => c.ok(`SUBSCRIBE ${FLOW} LOCAL ${LOCAL} FROM earliest`))
   const writers = KEYS.map((key, i) => new Writer(a, key, new Random(SEED + 1 + i)))
+  t.teardown(() => {
+    for (const w of writers) w.stop()
+  })
   const began = performance.now()
   const running = Promise.all(writers.map(w => w.run()))
   const count: Record<string, number> = {}

@@ -1,6 +1,8 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { createRequire } from 'node:module'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { pathToFileURL } from 'node:url'
 import type { Ctx } from '@fnaa/core/plugin'
 import t from 'tap'
 import { ProcessRuntime } from './runtime.js'
@@ -20,4 +22,28 @@ t.test('closing does not wait for a host that is on its way up', async t => {
   await runtime.close()
   t.ok(performance.now() - began < CLOSE_MS, 'within the deadline of a close')
   t.same(errors, [], 'which is no error')
+})
+
+t.test('a host that is killed on its way up is started again', async t => {
+  const directory = mkdtempSync(join(tmpdir(), 'fnaad-'))
+  t.teardown(() => rmSync(directory, { recursive: true, force: true }))
+  const main = pathToFileURL(createRequire(import.meta.url).resolve('@fnaa/processor-host/main')).href
+  const program = join(directory, 'dies-once.mjs')
+  const mark = JSON.stringify(join(directory, 'was-here'))
+  writeFileSync(
+    program,
+    `import { existsSync, writeFileSync } from 'node:fs'
+if (existsSync(${mark})) await import('${main}')
+else {
+  writeFileSync(${mark}, '')
+  process.kill(process.pid, 'SIGKILL')
+}
+`,
+  )
+  const warned: unknown[] = []
+  const log = { debug() {}, info() {}, warn: (...words: unknown[]) => void warned.push(words), error() {} }
+  const runtime = ProcessRuntime.start({ agent: { directory }, log } as unknown as Ctx, { program })
+  t.teardown(() => runtime.close())
+  while (!(await runtime.health()).ok) await new Promise(resolve => setImmediate(resolve))
+  t.equal(warned.length, 1)
 })

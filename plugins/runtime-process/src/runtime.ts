@@ -14,6 +14,8 @@ import { Host } from './host.js'
 import type { RuntimeProcessOptions } from './index.js'
 
 const require = createRequire(import.meta.url)
+/** How often a host is started before whoever waits for it is told. */
+const TRIES = 3
 
 /** Spreads runs over a few hosts; a host that dies is started again, and its runs are reported gone. */
 export class ProcessRuntime implements RuntimeService {
@@ -113,9 +115,21 @@ export class ProcessRuntime implements RuntimeService {
     if (host?.alive) return Promise.resolve(host)
     const known = this.#starting.get(slot)
     if (known) return known
-    const starting = this.#start(slot).finally(() => this.#starting.delete(slot))
+    const starting = this.#begin(slot).finally(() => this.#starting.delete(slot))
     this.#starting.set(slot, starting)
     return starting
+  }
+
+  /** One that dies on its way up is started again at once: who waits for it would come back much later. */
+  async #begin(slot: number): Promise<Host> {
+    for (let tries = 1; ; tries++) {
+      try {
+        return await this.#start(slot)
+      } catch (e) {
+        if (this.#closed || tries === TRIES) throw e
+        this.#ctx.log.warn({ err: e as Error }, 'a processor host died on its way up')
+      }
+    }
   }
 
   async #start(slot: number): Promise<Host> {
