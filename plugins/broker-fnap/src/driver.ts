@@ -19,6 +19,7 @@ class FnapWire implements Wire {
   readonly #connections = new Set<FnapConnection>()
   /** Logged in, and of nobody yet. */
   #spare: FnapConnection | null
+  #closed = false
 
   constructor(where: Where, first: FnapConnection) {
     this.#where = where
@@ -34,6 +35,7 @@ class FnapWire implements Wire {
   }
 
   async close(): Promise<void> {
+    this.#closed = true
     for (const connection of this.#connections) connection.destroy()
   }
 
@@ -46,6 +48,8 @@ class FnapWire implements Wire {
   #kept(connection: FnapConnection): FnapConnection {
     this.#connections.add(connection)
     void connection.closed.then(() => this.#connections.delete(connection))
+    // Nobody would close it any more.
+    if (this.#closed) connection.destroy()
     return connection
   }
 }
