@@ -2,7 +2,6 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { pathToFileURL } from 'node:url'
 import type { Ctx } from '@fnaa/core/plugin'
 import t from 'tap'
 import { ProcessRuntime } from './runtime.js'
@@ -27,17 +26,19 @@ t.test('closing does not wait for a host that is on its way up', async t => {
 t.test('a host that is killed on its way up is started again', async t => {
   const directory = mkdtempSync(join(tmpdir(), 'fnaad-'))
   t.teardown(() => rmSync(directory, { recursive: true, force: true }))
-  const main = pathToFileURL(createRequire(import.meta.url).resolve('@fnaa/processor-host/main')).href
+  const main = createRequire(import.meta.url).resolve('@fnaa/processor-host/main')
+  const mark = join(directory, 'was-here')
   const program = join(directory, 'dies-once.mjs')
-  const mark = JSON.stringify(join(directory, 'was-here'))
   writeFileSync(
     program,
     `import { existsSync, writeFileSync } from 'node:fs'
-if (existsSync(${mark})) await import('${main}')
-else {
-  writeFileSync(${mark}, '')
+import { pathToFileURL } from 'node:url'
+if (!existsSync(${JSON.stringify(mark)})) {
+  writeFileSync(${JSON.stringify(mark)}, '')
   process.kill(process.pid, 'SIGKILL')
 }
+const main = pathToFileURL(${JSON.stringify(main)}).href
+await import(main)
 `,
   )
   const warned: unknown[] = []
