@@ -1,7 +1,7 @@
 import type { BrokerService, Call, SubscriptionStatus, Wire } from '@fnaa/core'
 import { type Batch, isMarker } from '@fnaa/protocol'
 import t from 'tap'
-import { type Broker, Brokers } from '../../core/dist/data/brokers.js'
+import type { Broker } from '../../core/dist/data/brokers.js'
 import { type Client, eventually, pair, single, type Teardown, type TestAgent } from './support/agents.js'
 import lettingBroker from './support/letting-broker.js'
 
@@ -124,11 +124,12 @@ t.test('copy: stopped and resumed, nothing is lost; restarted neither', async t 
 t.test('copy: active is what has shown that events can pass', async t => {
   const { a, b, owner, user } = await two(t)
   const { brokers } = a.kernel
+  const openQueue = brokers.openQueue.bind(brokers)
   const lost: string[] = []
   // A broker that says it has written the marker, and has not.
   Object.assign(brokers, {
     openQueue: async (broker: Broker, queue: string, call: Call): Promise<Wire> => {
-      const wire = await Brokers.prototype.openQueue.call(brokers, broker, queue, call)
+      const wire = await openQueue(broker, queue, call)
       if (!queue.endsWith(`.${FLOW}`)) return wire
       const sink = { write: async () => ({ cursor: String(lost.push(queue)) }), close: async () => undefined }
       return { ...wire, sink: async () => sink as never, close: () => wire.close() }
