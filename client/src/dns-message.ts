@@ -142,7 +142,8 @@ class ResponseReader {
       if (raw.name === null || raw.class !== IN) continue
       if (raw.type === CNAME) {
         const target = this.#reader.name(raw.start).name
-        if (target && !aliases.has(raw.name)) aliases.set(raw.name, { target, ttl: clamp(raw.ttl) })
+        // The root is no alias.
+        if (raw.name && target && !aliases.has(raw.name)) aliases.set(raw.name, { target, ttl: clamp(raw.ttl) })
       } else if (raw.type === TYPES[type]) {
         const record = this.#record(raw, raw.name, type)
         if (record) answers.push(record)
