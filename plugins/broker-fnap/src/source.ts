@@ -5,7 +5,7 @@ import {
   type Batch,
   batchOf,
   CODECS,
-  checkPassing,
+  checkBatch,
   type Frame,
   type From,
   formatCommand,
@@ -104,7 +104,7 @@ class FnapSource implements Source {
         this.#room()
         const { shard, cursor: last, batch: bytes } = frame
         // What a stranger sends is checked before anyone passes it on.
-        const batch = batchOf({ shard, last, bytes, ...(this.#foreign && { oldest: checkPassing(bytes).oldest }) })
+        const batch = batchOf({ shard, last, bytes, ...(this.#foreign && { oldest: checkBatch(bytes).oldest }) })
         this.#waiting -= batch.count
         yield batch
         await this.#stream.send({ type: 'W', bytes: frame.batch.length })

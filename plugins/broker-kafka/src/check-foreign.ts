@@ -1,5 +1,5 @@
 import { type FetchedBatch, recode } from '@fnaa/kafka-wire'
-import { checkPassing, fnapError, LIMITS, readBatchHeader } from '@fnaa/protocol'
+import { checkBatch, fnapError, LIMITS, readBatchHeader } from '@fnaa/protocol'
 
 /** Bytes of a batch, as it comes. */
 const MOST = LIMITS.expanded
@@ -13,11 +13,11 @@ export interface CheckedForeign {
 
 /**
  * Looks through a batch of a stranger's broker before anybody passes it on (hardening H32): checksum, counts, offsets, what it
- * expands to. A codec that is not here cannot be looked into; its header is checked all the same.
- * @throws FnapError BADEVENT, TOOLONG
+ * expands to, time stamps. What cannot be looked into, because its codec is not here, is refused.
+ * @throws FnapError BADEVENT, TOOLONG, NOTSUPPORTED
  */
 export function checkForeign(bytes: Uint8Array): CheckedForeign {
-  return { bytes, oldest: checkPassing(bytes, { bytes: MOST }).oldest }
+  return { bytes, oldest: checkBatch(bytes, { bytes: MOST }).oldest }
 }
 
 /**

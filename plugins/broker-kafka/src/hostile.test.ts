@@ -1,7 +1,7 @@
 import { gzipSync } from 'node:zlib'
 import { AddressGuard, makeDial } from '@fnaa/client'
 import { isFna, type Source } from '@fnaa/core/plugin'
-import { BATCH_AT as AT, type Batch, type Codec, codecOf, crc32c, encodeBatch, type Gap } from '@fnaa/protocol'
+import { BATCH_AT as AT, type Batch, type Codec, codecOf, codecs, crc32c, encodeBatch, type Gap } from '@fnaa/protocol'
 import t, { type Test } from 'tap'
 import driver from './driver.js'
 import {
@@ -201,6 +201,12 @@ t.test('small batches that expand to much hold up nobody else', async t => {
   clearInterval(beat)
   t.equal(pieces.length, 1)
   t.ok(longest < 500, `${Math.round(longest)} ms without a turn for others`)
+})
+
+t.test('what cannot be looked into is refused, zstd where Node has none', async t => {
+  const { pieces, error } = await taken(await opened(t, records(withRecords(Buffer.from('any'), 'zstd'))))
+  t.same(pieces, [])
+  t.match(error, { code: codecs.has('zstd') ? 'FNA_ERR_CORRUPT' : 'FNA_ERR_UNSUPPORTED', message: /zstd/ })
 })
 
 t.test('time stamps are looked at, for the sink, which knows what it keeps', async t => {
