@@ -1,7 +1,6 @@
 import { call } from '@fnaa/conformance'
-import { Kafka as Client, logLevel } from 'kafkajs'
 import t from 'tap'
-import { oneCluster } from './cluster.test.helper.js'
+import { oneCluster, topicsOf } from './cluster.test.helper.js'
 import { batchWith, opened, Reader, sinkOf, sourceOf } from './driver.test.helper.js'
 
 // What happens to a topic while it is read and written.
@@ -9,15 +8,7 @@ const c = call()
 const numbers = (from: number, n: number) => Array.from({ length: n }, (_, i) => String(from + i))
 const cluster = await oneCluster()
 if (cluster) {
-  const admin = new Client({ brokers: [...cluster.servers], logLevel: logLevel.NOTHING }).admin()
-  await admin.connect()
-  t.teardown(() => admin.disconnect())
-  const create = (topic: string, config: Readonly<Record<string, string>> = {}) =>
-    admin.createTopics({
-      topics: [
-        { topic, numPartitions: 1, configEntries: Object.entries(config).map(([name, value]) => ({ name, value })) },
-      ],
-    })
+  const { admin, create } = await topicsOf(cluster)
 
   t.test('batches over the limit of their topic go out in smaller ones, and nothing passes them', async t => {
     await create('small', { 'max.message.bytes': '2000' })

@@ -1,5 +1,6 @@
 import { type BrokerService, type Driver, operatorsDial, type Plugin } from '@fnaa/core/plugin'
 import { type Kafka, startKafka, unavailable } from '@fnaa/services'
+import { type Admin, Kafka as Client, logLevel } from 'kafkajs'
 import t, { test } from 'tap'
 import { type KafkaOptions, kafka } from './index.js'
 
@@ -50,3 +51,20 @@ export function isolated(options: KafkaOptions): Plugin<'broker'> {
 export const reaching = (loaded: Driver): Driver => ({
   open: (endpoint, credential, host, c) => loaded.open(endpoint, credential, { ...host, dial: operatorsDial }, c),
 })
+
+/** Kafka's admin client until the end of the file, and what makes topics of one partition. */
+export async function topicsOf(cluster: Kafka): Promise<{
+  readonly admin: Admin
+  create(topic: string, config?: Readonly<Record<string, string>>): Promise<unknown>
+}> {
+  const admin = new Client({ brokers: [...cluster.servers], logLevel: logLevel.NOTHING }).admin()
+  await admin.connect()
+  t.teardown(() => admin.disconnect())
+  return {
+    admin,
+    create(topic, config = {}) {
+      const configEntries = Object.entries(config).map(([name, value]) => ({ name, value }))
+      return admin.createTopics({ topics: [{ topic, numPartitions: 1, configEntries }] })
+    },
+  }
+}

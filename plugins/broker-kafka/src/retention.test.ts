@@ -1,8 +1,7 @@
 import { call } from '@fnaa/conformance'
 import { type Batch, batchOf, encodeBatch, type FlowEvent } from '@fnaa/protocol'
-import { Kafka as Client, logLevel } from 'kafkajs'
 import t from 'tap'
-import { oneCluster } from './cluster.test.helper.js'
+import { oneCluster, topicsOf } from './cluster.test.helper.js'
 import { opened, sinkOf, sourceOf } from './driver.test.helper.js'
 
 // Hardening H32 at a real cluster: what strangers say of the time is held inside what their topic's readers are promised.
@@ -11,15 +10,7 @@ const DAY = 24 * HOUR
 const c = call()
 const cluster = await oneCluster({ secure: true })
 if (cluster) {
-  const admin = new Client({ brokers: [...cluster.servers], logLevel: logLevel.NOTHING }).admin()
-  await admin.connect()
-  t.teardown(() => admin.disconnect())
-  const create = (topic: string, config: Readonly<Record<string, string>> = {}) =>
-    admin.createTopics({
-      topics: [
-        { topic, numPartitions: 1, configEntries: Object.entries(config).map(([name, value]) => ({ name, value })) },
-      ],
-    })
+  const { admin, create } = await topicsOf(cluster)
   const event = (timestamp: number): FlowEvent => ({ key: null, value: Buffer.from('v'), headers: [], timestamp })
   const batch = (times: readonly number[], opt: { stranger: boolean }): Batch =>
     batchOf({

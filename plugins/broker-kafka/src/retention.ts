@@ -1,6 +1,6 @@
-import { type Call, isFna } from '@fnaa/core/plugin'
-import { describeTopicConfigs } from '@fnaa/kafka-wire'
+import type { Call } from '@fnaa/core/plugin'
 import { type Batch, clampTimestamps } from '@fnaa/protocol'
+import { settingsOf } from './settings.js'
 import type { Topic } from './topic.js'
 import { translated } from './translated.js'
 
@@ -70,10 +70,13 @@ export class Retention {
   }
 }
 
-async function boundsOf({ cluster, topic, host }: Topic, c: Call): Promise<Bounds> {
-  const values = await settingsOf({ cluster, topic }, c)
+async function boundsOf(at: Topic, c: Call): Promise<Bounds> {
+  const values = await settingsOf(at, NAMES, c)
   if (!values) {
-    host.log.debug({ topic }, 'the settings of the topic may not be asked for: how old its events may be is not known')
+    at.host.log.debug(
+      { topic: at.topic },
+      'the settings of the topic may not be asked for: how old its events may be is not known',
+    )
     return UNKNOWN
   }
   const ms = (name: string) => {
@@ -85,16 +88,4 @@ async function boundsOf({ cluster, topic, host }: Topic, c: Call): Promise<Bound
   // Its broker's own time takes the place of theirs.
   if (values.get(STAMP) === 'LogAppendTime') return { past: Number.POSITIVE_INFINITY, future: Number.POSITIVE_INFINITY }
   return { past: Math.min(life, refused(BEFORE)), future: Math.min(DAY, refused(AFTER)) }
-}
-
-/** Null where they may not be asked for: without the right to, or of a cluster that does not know the question. */
-async function settingsOf({ cluster, topic }: Pick<Topic, 'cluster' | 'topic'>, c: Call) {
-  try {
-    const connection = await cluster.any(c)
-    const { error, values } = await connection.request(describeTopicConfigs, { topic, names: NAMES })
-    return error === 0 ? values : null
-  } catch (e) {
-    if (isFna(e, 'FNA_ERR_UNSUPPORTED')) return null
-    throw e
-  }
 }

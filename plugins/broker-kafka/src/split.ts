@@ -1,6 +1,7 @@
 import { type Call, FnaError } from '@fnaa/core/plugin'
-import { describeTopicConfigs, kafkaCode } from '@fnaa/kafka-wire'
+import { kafkaCode } from '@fnaa/kafka-wire'
 import { decodeBatch, encodeBatch, encodeBatches, isFnapError, LIMITS, readBatchHeader } from '@fnaa/protocol'
+import { settingsOf } from './settings.js'
 import type { Topic } from './topic.js'
 import { translated } from './translated.js'
 
@@ -45,9 +46,7 @@ function cut(topic: string, bytes: Uint8Array, most: number, told: number): Uint
   }
 }
 
-async function limitOf({ cluster, topic }: Topic, c: Call): Promise<number> {
-  const connection = await cluster.any(c)
-  const found = await connection.request(describeTopicConfigs, { topic, names: ['max.message.bytes'] })
-  const value = Number(found.values.get('max.message.bytes'))
-  return found.error === 0 && Number.isSafeInteger(value) && value > 0 ? value : DEFAULT_MOST
+async function limitOf(at: Topic, c: Call): Promise<number> {
+  const value = Number((await settingsOf(at, ['max.message.bytes'], c))?.get('max.message.bytes'))
+  return Number.isSafeInteger(value) && value > 0 ? value : DEFAULT_MOST
 }
