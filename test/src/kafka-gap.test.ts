@@ -21,6 +21,7 @@ t.test('F18: events that the feed of a copy has missed are a gap on both sides',
     producer.send({ topic: FLOW, acks: -1, messages: values.map(value => ({ key: 'k', value })) })
   await write('one')
   await shown(s => s['lag-events'] === '0')
+  // Answered when the feed is off, so that the copy gets none of the next three.
   await done(all.b, `STOP SUBSCRIPTION ${subscription}`)
   await write('two', 'three', 'four')
   const input = JSON.stringify({ version: 1, partitions: [{ topic: FLOW, partition: 0, offset: 3 }] })

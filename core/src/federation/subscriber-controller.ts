@@ -45,17 +45,25 @@ async function held(k: Kernel, s: Known, c: Call): Promise<number | undefined> {
   return over > 0 ? over : condemn(k, s, 'gone', 'the lease ended', c)
 }
 
-/** The feed goes off; credential and position stay. */
+/** The feed goes off; credential and position stay. Who asked for it hears of it when nothing is fed any more. */
 async function rest(k: Kernel, s: Known, reason: string, c: Call): Promise<undefined> {
   k.provider.cutSessions(s)
-  await k.resources.update(
-    'Subscriber',
-    s.name,
-    n => ({ status: { ...ready(k, n, 'False', reason), phase: 'stopped' } }),
-    c,
-    s.uid,
-  )
+  const stopped = () =>
+    k.resources.update(
+      'Subscriber',
+      s.name,
+      // It may have been taken up again meanwhile: the next look is at that.
+      n =>
+        n.spec.generation === s.spec.generation
+          ? { status: { ...ready(k, n, 'False', reason), phase: 'stopped' } }
+          : undefined,
+      c,
+      s.uid,
+    )
+  // Where nobody asked, the phase is what tells the feed.
+  if (reason !== 'Stopped') await stopped()
   await restEndpoint(k, s, reason === 'Suspended', c)
+  if (reason === 'Stopped') await stopped()
 }
 
 async function provision(k: Kernel, s: Known, flow: Resource<'Flow'>, c: Call): Promise<void> {
