@@ -25,7 +25,7 @@ export const OPTION_HELP: ReadonlyMap<string, string> = new Map([
   ['SUBSCRIBE FORMAT', 'how the agreement is written'],
   ['PUBLISH FORMAT', 'how the agreement is written'],
   ['FROM', 'where to begin: latest, earliest, a time, or 10m (ago)'],
-  ['READ FLOW FROM', 'where to begin: earliest, latest, a time, 10m (ago), cursor:NAME'],
+  ['READ FLOW FROM', 'where to begin: earliest, latest (as --follow does), a time, 10m (ago), cursor:NAME'],
   ['FULL', 'also owner, visibility, retention and what else is known'],
   ['GEN', "the agreement's generation"],
   ['ID', "the subscription's id"],

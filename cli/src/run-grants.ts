@@ -3,6 +3,7 @@ import { type On, whoMatches } from '@fnaa/protocol'
 import type { Context } from './context.js'
 import { type Given, type Request, requestOf } from './line.js'
 import { isDocument, type Row, rowsOf } from './output.js'
+import { receipts, subscribersOf } from './receipts.js'
 import { printReply, titleOf, withSession } from './run-verb.js'
 import type { Session } from './session.js'
 import type { CommandSpec } from './tree.js'
@@ -46,12 +47,16 @@ function joined(a: Reply, b: Reply, json: boolean): Reply {
   return { ...a, lines: [JSON.stringify(all)] }
 }
 
-/** REVOKE, and a note of all that still gives `who` what was taken. */
+/** REVOKE, the receipts of who was cut off by it, and a note of all that still gives `who` what was taken. */
 export async function runRevoke(cx: Context, spec: CommandSpec, words: readonly string[], given: Given) {
   const request = requestOf(spec, words, given)
   cx.debug.say(titleOf(request))
   await withSession(cx, request, async session => {
+    const { on } = request.args as { on: On }
+    const seen = () => (on.kind === 'Flow' && !cx.settings.quiet ? subscribersOf(session, on.name) : undefined)
+    const before = await seen()
     await printReply(cx, request, await session.command(request.line))
+    for (const note of receipts(before, await seen())) cx.note(note)
     if (!cx.settings.quiet) for (const note of await left(cx, session, request)) cx.note(note)
   })
 }

@@ -75,14 +75,18 @@ t.test('--wait ends with 4 when the owner says no', async t => {
   t.match(await asking.done, { code: 4, stderr: /\nerror: / })
 })
 
+/** A line for each who was cut off: what was cut, and when. */
+const RECEIPT = String.raw`test@emiliano\.test is cut off \([a-z2-7]{26}\): sessions 20\S+Z, .*credential 20\S+Z\n`
+
 t.test('a subscriber is limited and cut off', async t => {
   const [, id] = (await run('subscribers', 'open.flows.unix.test', '-o', 'name')).stdout.match(/^(\S+)\n/) as string[]
   t.match(await run('update', 'subscriber', 'open.flows.unix.test', id as string, '--limit', 'events=100'), { code: 0 })
   t.match(await run('remove', 'subscriber', 'open.flows.unix.test', id as string, '--reason', 'enough'), {
     code: 0,
     stdout: /removed\n$/,
-    stderr:
-      /^test@emiliano\.test had come by visibility, and is barred from open\.flows\.unix\.test until: fnua --config \S+ grant read,subscribe on flow open\.flows\.unix\.test to test@emiliano\.test\n$/,
+    stderr: new RegExp(
+      String.raw`^${RECEIPT}test@emiliano\.test had come by visibility, and is barred from open\.flows\.unix\.test until: fnua --config \S+ grant read,subscribe on flow open\.flows\.unix\.test to test@emiliano\.test\n$`,
+    ),
   })
   t.match(await run('--agent', 'b', 'describe', 'subscription', id as string), {
     stdout: /\nphase=(?:revoked|active|ending)/,
@@ -98,9 +102,23 @@ t.test(
     const ran = await run('remove', 'subscriber', 'given.flows.unix.test', 'emiliano.test')
     t.match(ran, {
       code: 0,
-      stderr:
-        /^test@emiliano\.test still may subscribe, by the grant of read,subscribe to \*@emiliano\.test on flow given\.flows\.unix\.test; to end it: fnua --config \S+ revoke /,
+      stderr: new RegExp(
+        String.raw`^${RECEIPT}test@emiliano\.test still may subscribe, by the grant of read,subscribe to \*@emiliano\.test on flow given\.flows\.unix\.test; to end it: fnua --config \S+ revoke `,
+      ),
     })
     t.match(await run('--agent', 'a', 'update', 'peer', 'emiliano.test', '--blocked', 'no'), { code: 0, stderr: '' })
+
+    await t.test('revoke and block say who and how many are cut off', async t => {
+      const rights = ['read,subscribe', 'on', 'flow', 'given.flows.unix.test']
+      const subscribed = () => run('subscribe', 'given.flows.unix.test', '--local', 'given.flows.emiliano.test')
+      await subscribed()
+      const revoked = await run('--agent', 'a', 'revoke', ...rights, 'from', '*@emiliano.test')
+      t.match(revoked, { code: 0, stderr: new RegExp(`^${RECEIPT}$`) })
+      await run('--agent', 'a', 'grant', ...rights, 'to', '*@emiliano.test')
+      t.match(await subscribed(), { code: 0 })
+      const blocked = await run('--agent', 'a', 'update', 'peer', 'emiliano.test', '--blocked', 'yes')
+      t.match(blocked, { code: 0, stderr: '2 of its subscriptions are cut off\n' }, 'the one that was approved, too')
+      t.match(await run('--agent', 'a', 'update', 'peer', 'emiliano.test', '--blocked', 'no'), { code: 0, stderr: '' })
+    })
   },
 )

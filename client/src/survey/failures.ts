@@ -96,7 +96,10 @@ export async function noAnswer(plan: Plan, failed: Asked): Promise<Finding> {
     'dns',
     'resolver',
     `the name server ${at} does not answer`,
-    command('systemctl restart unbound', `${server.host}, where the resolver is Unbound`),
+    command(
+      'systemctl restart unbound',
+      `${server.host}, where the resolver is Unbound; where it is the agent's own dns-embedded: start the agent`,
+    ),
     otherServer(plan),
   )
 }

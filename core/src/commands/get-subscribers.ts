@@ -82,7 +82,8 @@ function feedLag(k: Kernel, s: Known, f: Resource<'Flow'>): { events: number; ms
 /** How far behind a subscriber is: from where it acknowledged last. */
 async function lag(k: Kernel, s: Known): Promise<{ events: number; ms: number } | undefined> {
   const f = k.resources.get('Flow', s.spec.flow)
-  const c = { signal: signalAfter(5_000) }
+  // A broker that does not answer must not hold up who looks, and then cuts off.
+  const c = { signal: signalAfter(2_000) }
   if (!f || s.spec.direction !== 'in' || (s.status.phase !== 'ready' && s.status.phase !== 'stopped')) return undefined
   const position = await k.positions.get(s.uid, c)
   if (!position) return undefined
