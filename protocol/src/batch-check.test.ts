@@ -3,7 +3,18 @@ import fc from 'fast-check'
 import t from 'tap'
 import { BIG, codec, events, forged, simple, withRecords } from './batches.test.helper.js'
 import { fails } from './fails.test.helper.js'
-import { BATCH_AT, checkBatch, crc32c, decodeBatch, encodeBatch, isFnapError, LIMITS, openBatch } from './index.js'
+import {
+  BATCH_AT,
+  checkBatch,
+  clampTimestamps,
+  crc32c,
+  decodeBatch,
+  encodeBatch,
+  isFnapError,
+  LIMITS,
+  MAX_TIMESTAMP,
+  openBatch,
+} from './index.js'
 
 t.test('what a stranger’s batch must not be', async t => {
   const good = encodeBatch(simple(3))
@@ -39,7 +50,6 @@ t.test('what a stranger’s batch must not be', async t => {
     ['offset over 53 bits', forged(good, b => b.writeInt32BE(0x7fffffff, BATCH_AT.baseOffset))],
     ['time stamp over 53 bits', forged(good, b => b.writeInt32BE(0x7fffffff, BATCH_AT.baseTimestamp))],
     ['hidden newest time stamp', forged(good, b => b.writeUInt32BE(5, BATCH_AT.maxTimestamp + 4))],
-    ['newest out of range', forged(good, b => b.writeInt32BE(0x1fffff, BATCH_AT.maxTimestamp))],
     [
       'wrong checksum',
       (b => {
@@ -81,6 +91,24 @@ t.test('what a stranger’s batch must not be', async t => {
   fails(t, () => checkBatch(good, { event: 1 }), 'TOOLONG')
   fails(t, () => checkBatch(good, { expanded: 10 }), 'BADEVENT')
   t.ok(checkBatch(good, { bytes: good.length, event: 2, expanded: 100, events: 3 }))
+})
+
+t.test('what counts in microseconds or nanoseconds is read as the end of the year 9999', async t => {
+  const now = 1_700_000_000_000
+  const range = { oldest: 0, newest: now }
+  for (const unit of [1000n, 1_000_000n]) {
+    const base = BigInt(now) * unit
+    const late = forged(encodeBatch(simple(3)), b => {
+      b.writeBigInt64BE(base, BATCH_AT.baseTimestamp)
+      b.writeBigInt64BE(base + 2n, BATCH_AT.maxTimestamp)
+    })
+    t.match(checkBatch(late), { oldest: MAX_TIMESTAMP, newest: MAX_TIMESTAMP, maxTimestamp: MAX_TIMESTAMP, count: 3 })
+    const times = [...decodeBatch(late, { bytes: 1000 })].map(e => e.timestamp)
+    t.strictSame(times, [MAX_TIMESTAMP, MAX_TIMESTAMP, MAX_TIMESTAMP])
+    t.match(checkBatch(clampTimestamps(late, range)), { oldest: now, newest: now, count: 3 }, 'and can be moved')
+  }
+  const first = encodeBatch([{ key: null, value: null, headers: [], timestamp: MAX_TIMESTAMP }])
+  t.equal(checkBatch(first).newest, MAX_TIMESTAMP)
 })
 
 t.test('opening a batch apart says the same as checking it', async t => {

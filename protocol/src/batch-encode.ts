@@ -1,4 +1,4 @@
-import { AT, codecBits, writeLong } from './batch-header.js'
+import { AT, codecBits, MAX_TIMESTAMP, writeLong } from './batch-header.js'
 import { asBuffer, codecOf } from './codecs.js'
 import { crc32c } from './crc.js'
 import { fnapError } from './errors.js'
@@ -115,9 +115,6 @@ function checkStamp(timestamp: number): void {
     throw fnapError('BADEVENT', 'the time stamp of an event is out of range')
   }
 }
-
-/** The last millisecond of the year 9999, the last one that RFC 3339 can write. */
-export const MAX_TIMESTAMP = 253_402_300_799_999
 
 function writeHeader(
   out: Buffer,

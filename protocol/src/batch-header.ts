@@ -28,6 +28,12 @@ export const LOG_APPEND_TIME = 0x08
 export const TRANSACTIONAL = 0x10
 export const CONTROL = 0x20
 
+/**
+ * The last millisecond of the year 9999, the last one that RFC 3339 can write. A later time, such as of a producer that counts in
+ * microseconds, is read as this one.
+ */
+export const MAX_TIMESTAMP = 253_402_300_799_999
+
 /** What a batch says of itself. Time stamps are in milliseconds since 1970, -1 for none. */
 export interface BatchHeader {
   readonly baseOffset: number
@@ -42,7 +48,9 @@ export interface BatchHeader {
   readonly transactional: boolean
   readonly control: boolean
   readonly lastOffsetDelta: number
+  /** What its records count from: as it stands there, without the last digits where it has more than 53 bits. */
   readonly baseTimestamp: number
+  /** At most MAX_TIMESTAMP. */
   readonly maxTimestamp: number
   readonly producerEpoch: number
   readonly baseSequence: number
@@ -50,11 +58,14 @@ export interface BatchHeader {
 }
 
 /** A 64-bit number that fits into 53 bits. */
-function readLong(bytes: Buffer, at: number, what: string): number {
-  const n = bytes.readInt32BE(at) * 2 ** 32 + bytes.readUInt32BE(at + 4)
-  if (!Number.isSafeInteger(n)) throw fnapError('BADEVENT', `${what} of a batch is out of range`)
+function readOffset(bytes: Buffer, at: number): number {
+  const n = readLong(bytes, at)
+  if (!Number.isSafeInteger(n)) throw fnapError('BADEVENT', 'the offset of a batch is out of range')
   return n
 }
+
+/** A 64-bit number as near as 53 bits come to it. */
+const readLong = (bytes: Buffer, at: number): number => bytes.readInt32BE(at) * 2 ** 32 + bytes.readUInt32BE(at + 4)
 
 export const codecBits = (codec: Codec): number => CODECS.indexOf(codec)
 
@@ -74,7 +85,7 @@ export function readBatchHeader(bytes: Uint8Array): BatchHeader {
   if (codec === undefined) throw fnapError('BADEVENT', 'a batch has an unknown codec')
   if (count < 0) throw fnapError('BADEVENT', 'a batch counts fewer than no records')
   return {
-    baseOffset: readLong(b, AT.baseOffset, 'the offset'),
+    baseOffset: readOffset(b, AT.baseOffset),
     length,
     leaderEpoch: b.readInt32BE(AT.leaderEpoch),
     crc: b.readUInt32BE(AT.crc),
@@ -84,8 +95,8 @@ export function readBatchHeader(bytes: Uint8Array): BatchHeader {
     transactional: (attributes & TRANSACTIONAL) !== 0,
     control: (attributes & CONTROL) !== 0,
     lastOffsetDelta: b.readInt32BE(AT.lastOffsetDelta),
-    baseTimestamp: readLong(b, AT.baseTimestamp, 'a time stamp'),
-    maxTimestamp: readLong(b, AT.maxTimestamp, 'a time stamp'),
+    baseTimestamp: readLong(b, AT.baseTimestamp),
+    maxTimestamp: Math.min(MAX_TIMESTAMP, readLong(b, AT.maxTimestamp)),
     producerEpoch: b.readInt16BE(AT.producerEpoch),
     baseSequence: b.readInt32BE(AT.baseSequence),
     count,

@@ -7,6 +7,7 @@ export {
   CODECS,
   CONTROL,
   LOG_APPEND_TIME,
+  MAX_TIMESTAMP,
   readBatchHeader,
   TRANSACTIONAL,
 } from './batch-header.js'

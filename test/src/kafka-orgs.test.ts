@@ -133,7 +133,7 @@ t.test('each mode, from each broker to each', { skip }, async t => {
 })
 
 t.test(
-  'H32 a stranger’s events of 1970 and of the year 3000 are held inside what our topic keeps',
+  'H32 a stranger’s events of 1970, of the year 3000 and in microseconds are held inside what our topic keeps',
   { skip },
   async t => {
     const now = Date.now()
@@ -153,6 +153,7 @@ t.test(
     const rows = [
       { flow: 'past', at: Date.UTC(1970, 0, 2), from: now - 7 * DAY, modes: ['fnap', 'direct', 'copy'] },
       { flow: 'future', at: Date.UTC(3000, 0, 1), from: now, modes: ['fnap', 'direct'] },
+      { flow: 'micros', at: now * 1000, from: now, modes: ['fnap', 'direct'] },
     ]
     for (const { flow, at, from, modes } of rows) {
       const name = `${flow}.flows.unix.test`

@@ -6,6 +6,7 @@ import {
   decodeBatch,
   encodeBatch,
   type FlowEvent,
+  MAX_TIMESTAMP,
   readBatchHeader,
   rebase,
 } from '@fnaa/protocol'
@@ -77,6 +78,9 @@ t.test('small batches become one', async t => {
   t.same(plain(decodeBatch(merged, MOST)), plain(parts.flat()))
   t.notOk(mergeable(encodeBatch(events(1), { codec: 'gzip' })))
   t.notOk(mergeable(forged(encodeBatch(events(1)), b => b.writeInt16BE(8, AT.attributes))), 'its time is the broker’s')
+  for (const at of [AT.baseTimestamp, AT.maxTimestamp])
+    for (const time of [2n ** 62n, BigInt(MAX_TIMESTAMP), -2n])
+      t.notOk(mergeable(forged(encodeBatch(events(1)), b => b.writeBigInt64BE(time, at))), `a time of ${time}`)
   const damaged = encodeBatch(events(2))
   damaged[70]! ^= 1
   t.throws(() => mergeBatches([damaged]), /checksum/)

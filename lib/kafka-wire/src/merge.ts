@@ -16,15 +16,21 @@ const SPECIAL = 0x08 | 0x10 | 0x20 | 0x40
 export const MERGE = { below: 16_384, upTo: 262_144 } as const
 
 /**
- * May it be merged with others? Its records are not compressed, nothing about it is special, and it counts from a time that is
- * one: from another, its neighbours' events might be further away than a record can say.
+ * May it be merged with others? Its records are not compressed, nothing about it is special, and all its times are
+ * some: from another, its neighbours' events might be further away than a record can say.
  */
 export function mergeable(bytes: Uint8Array): boolean {
   const b = asBuffer(bytes)
-  const base = b.readBigInt64BE(AT.baseTimestamp)
-  return (b.readInt16BE(AT.attributes) & (7 | SPECIAL)) === 0 && base >= -1n && base <= MAX_BASE
+  return (
+    (b.readInt16BE(AT.attributes) & (7 | SPECIAL)) === 0 && isTime(b, AT.baseTimestamp) && isTime(b, AT.maxTimestamp)
+  )
 }
-const MAX_BASE = BigInt(MAX_TIMESTAMP)
+const END = BigInt(MAX_TIMESTAMP)
+
+function isTime(b: Buffer, at: number): boolean {
+  const time = b.readBigInt64BE(at)
+  return time >= -1n && time < END
+}
 
 /**
  * Several uncompressed batches as one: what a record says of its place and its time is relative to its batch and is written anew;

@@ -7,6 +7,7 @@ import {
   type FlowEvent,
   fnapError,
   LIMITS,
+  MAX_TIMESTAMP,
   readBatchHeader,
   VarintReader,
 } from '@fnaa/protocol'
@@ -53,7 +54,7 @@ export function recode(bytes: Uint8Array, from: number, most: RecodeLimits = {})
 function record(r: VarintReader, base: number): { event: FlowEvent; offset: number } {
   const end = r.int() + r.at
   r.skip(1)
-  const timestamp = base + r.long()
+  const timestamp = Math.min(MAX_TIMESTAMP, base + r.long())
   const offset = r.int()
   const key = field(r)
   const value = field(r)
