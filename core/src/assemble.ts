@@ -16,6 +16,7 @@ import { Audit } from './grants/audit.js'
 import { Authorizer } from './grants/authorizer.js'
 import { hashQueue } from './host/hash-queue.js'
 import type { Kernel } from './kernel.js'
+import { Aliases } from './names/aliases.js'
 import { Announcement } from './names/announcement.js'
 import { Registrar } from './names/registrar.js'
 import { operatorsDial } from './operators-dial.js'
@@ -41,6 +42,7 @@ export async function assemble(
   const call: Call = { signal }
   k.resources = new Resources(k.store)
   await k.resources.load(call)
+  k.aliases = new Aliases(k.resources)
   k.authorizer = new Authorizer(k.resources, k.clock, k.config.administrators ?? [])
   k.audit = new Audit(k.store.bucket('audit'), k.clock, k.log)
   k.sessions = new SessionRegistry()

@@ -15,6 +15,7 @@ import type { Subscriptions } from './federation/subscriptions.js'
 import type { Audit } from './grants/audit.js'
 import type { Authorizer } from './grants/authorizer.js'
 import type { Loaded } from './host/boot.js'
+import type { Aliases } from './names/aliases.js'
 import type { Announcement } from './names/announcement.js'
 import type { Registrar } from './names/registrar.js'
 import type { Processors } from './processors/processors.js'
@@ -37,6 +38,7 @@ export interface Kernel {
   readonly store: StoreService
   readonly resources: Resources
   readonly queue: WorkQueue
+  readonly aliases: Aliases
   readonly authorizer: Authorizer
   readonly audit: Audit
   readonly sessions: SessionRegistry

@@ -5,7 +5,7 @@ import type { Right } from '../contract/kinds.js'
 import type { Resource } from '../contract/store.js'
 import { type Subject, subjectOf } from '../grants/authorizer.js'
 import type { Kernel } from '../kernel.js'
-import { aliasName, namespaceOf, namespacesAbove, UNSEEN } from '../names/names.js'
+import { namespaceOf, namespacesAbove, UNSEEN } from '../names/names.js'
 import type { Result, Session } from '../server/session.js'
 
 /** One command of one session. */
@@ -63,8 +63,10 @@ export function flow(cx: Context, name: string, opt: { alias?: boolean } = {}): 
 
 /** The same, and undefined where there is none. */
 export function seenFlow(cx: Context, name: string, opt: { alias?: boolean } = {}): Resource<'Flow'> | undefined {
-  const own = opt.alias !== false && cx.subject.type === 'user' ? aliasName(cx.subject.principals[0]!, name) : null
-  const found = (own && cx.kernel.resources.get('Flow', own)) ?? cx.kernel.resources.get('Flow', name)
+  const { aliases, resources } = cx.kernel
+  const own =
+    opt.alias !== false && cx.subject.type === 'user' ? aliases.get(cx.subject.principals[0]!, name) : undefined
+  const found = own ?? resources.get('Flow', name)
   if (!found || found.deleting !== undefined) return undefined
   return cx.kernel.authorizer.mayFlow(cx.subject, 'describe', found) ? found : undefined
 }

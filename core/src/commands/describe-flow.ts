@@ -1,6 +1,6 @@
 import { fnapError, formatLines, parseEndpointName } from '@fnaa/protocol'
 import type { Resource } from '../contract/store.js'
-import { aliasName, isAlias, namespaceOf, shown, UNSEEN } from '../names/names.js'
+import { isAlias, namespaceOf, shown, UNSEEN } from '../names/names.js'
 import { publicEndpoint } from '../names/registrar.js'
 import { condition } from '../resources/conditions.js'
 import { dataReply, type Result } from '../server/session.js'
@@ -50,8 +50,8 @@ function shortPairs(cx: Context, f: Resource<'Flow'>) {
 
 /** Neither an alias of the caller's nor in a namespace that the caller knows: what is hidden is asked for as what is not here. */
 function isElsewhere(cx: Context, name: string): boolean {
-  const { authorizer, resources } = cx.kernel
-  const found = resources.get('Flow', aliasName(cx.subject.principals[0]!, name)) ?? resources.get('Flow', name)
+  const { aliases, authorizer, resources } = cx.kernel
+  const found = aliases.get(cx.subject.principals[0]!, name) ?? resources.get('Flow', name)
   if (found && authorizer.mayFlow(cx.subject, 'describe', found)) return false
   const ns = namespaceOf(resources, name)
   return !ns || !authorizer.knowsNamespace(cx.subject, ns.name)

@@ -1,5 +1,5 @@
 import { fnapError } from '@fnaa/protocol'
-import { aliasName, domainOf } from '../names/names.js'
+import { domainOf } from '../names/names.js'
 import type { Context } from './command.js'
 
 const FIRST = {
@@ -13,10 +13,10 @@ const FIRST = {
  * @throws FnapError NOTFOUND
  */
 export function refuseForeign(cx: Context, name: string, right: 'read' | 'write'): void {
-  const { resources, config } = cx.kernel
+  const { aliases, resources, config } = cx.kernel
   const me = cx.subject.principals[0]
   if (cx.subject.type !== 'user' || cx.session.issued || me === undefined) return
   if (domainOf(config.domains, name) !== undefined) return
-  if (resources.get('Flow', aliasName(me, name)) || resources.get('Flow', name)) return
+  if (aliases.get(me, name) || resources.get('Flow', name)) return
   throw fnapError('NOTFOUND', FIRST[right])
 }

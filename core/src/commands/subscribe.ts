@@ -38,7 +38,7 @@ async function byUser(cx: Context, source: string, o: Words): Promise<Result> {
 
 /** LOCAL in a namespace here is that flow; outside our domains a private alias; without LOCAL, the flow's name in the caller's only namespace. */
 function localOf(cx: Context, source: string, given: string | undefined): { local: string; alias: boolean } {
-  const { resources, authorizer } = cx.kernel
+  const { aliases, resources, authorizer } = cx.kernel
   let name = given
   if (name === undefined) {
     const managed = authorizer.managed(cx.subject)
@@ -49,7 +49,7 @@ function localOf(cx: Context, source: string, given: string | undefined): { loca
     name = `${label}.${managed[0]}`
   }
   const me = cx.subject.principals[0]!
-  if (resources.get('Flow', aliasName(me, name))) return { local: aliasName(me, name), alias: true }
+  if (aliases.get(me, name)) return { local: aliasName(me, name), alias: true }
   const known = resources.get('Flow', name)
   if (known && authorizer.mayFlow(cx.subject, 'describe', known)) {
     need(cx, 'write', flow(cx, name, { alias: false }))
