@@ -57,7 +57,7 @@ export async function log() {
     }
     return (BATCHES * MB) / ((performance.now() - started) / 1000)
   }
-  const appended = await interleave(3, { ours: appendOurs, bare: appendBare })
+  const appended = await interleave(7, { ours: appendOurs, bare: appendBare })
 
   const cpuSeconds = async work => {
     const before = process.cpuUsage()
@@ -89,7 +89,7 @@ export async function log() {
         if (n >= bytes.length * BATCHES) break
       }
     })
-  const read = await interleave(5, { ours: readOurs, bare: readBare })
+  const read = await interleave(7, { ours: readOurs, bare: readBare })
   await h.close()
   await db.close()
   void median

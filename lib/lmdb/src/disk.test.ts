@@ -50,17 +50,32 @@ t.test('a job that throws has written nothing and hurts nobody beside it', async
   await disk.close()
 })
 
-t.test('a write that the engine refuses undoes its whole group and the next one goes on', async t => {
+t.test('what the engine would refuse is refused before anything of it is written', async t => {
   const disk = new Disk(join(temporaryDirectory(), 'd.mdb'), 1 << 28)
   const table = disk.table('t')
-  const first = disk.commit(put => put(table, key('a'), key('1')), { grows: 1 })
-  const long = disk.commit(put => put(table, Buffer.alloc(5000), key('1')), { grows: 1 })
-  await t.rejects(first, { code: 'FNA_ERR_UNAVAILABLE' })
-  await t.rejects(long, { code: 'FNA_ERR_UNAVAILABLE' })
-  t.ok(disk.failed)
-  t.equal(table.get(key('a')), undefined)
-  await disk.commit(put => put(table, key('a'), key('2')), { grows: 1 })
-  t.equal(table.get(key('a'))?.toString(), '2')
+  const written = (job: string, last: Buffer, value: Uint8Array | null = key('1')) =>
+    disk.commit(
+      put => {
+        put(table, key(job), key('1'))
+        put(table, last, value)
+      },
+      { grows: 1 },
+    )
+  const good = written('a', Buffer.alloc(1978, 1))
+  const bad = [
+    written('b', Buffer.alloc(1979)),
+    written('c', Buffer.alloc(0)),
+    written('d', Buffer.alloc(5000), null),
+    written('e', key('x'), 'no bytes' as unknown as Uint8Array),
+  ]
+  const behind = written('f', key('last'))
+  for (const one of bad) await t.rejects(one, { code: 'FNA_ERR_INVALID' })
+  await Promise.all([good, behind])
+  const keys = [...table.getKeys({})].map(k => k.toString())
+  t.same(
+    keys.filter(k => k.length < 10),
+    ['a', 'f', 'last'],
+  )
   t.equal(disk.failed, undefined)
   await disk.close()
 })

@@ -22,6 +22,8 @@ interface Job {
 }
 
 const GROUP_JOBS = 4096
+/** Bytes; the engine's, with its pages of 4 KiB. */
+const MOST_KEY = 1978
 const GROUP_BYTES = 16 << 20
 /** Room above the limit: pages that copy-on-write needs, and jobs that must always be possible. */
 const HEADROOM = 1.25
@@ -99,7 +101,8 @@ export class Disk {
    * in memory for the next holds within the group only, for the commit may fail. `done` runs before the promise
    * resolves, in the order of the jobs.
    * @param opt.grows bytes that it adds at most; 0 for what must always be possible, as deleting
-   * @throws FNA_ERR_FULL with nothing written, FNA_ERR_CLOSED, FNA_ERR_UNAVAILABLE where the disk fails
+   * @throws FNA_ERR_FULL with nothing written, FNA_ERR_INVALID for a key that cannot be kept, FNA_ERR_CLOSED,
+   * FNA_ERR_UNAVAILABLE where the disk fails
    */
   commit<T>(
     work: (put: Put, group: number) => T,
@@ -196,8 +199,8 @@ export class Disk {
   private async group(jobs: Job[]): Promise<void> {
     if (jobs.length === 0) return
     try {
-      // A child transaction is undone whole when something inside throws; a plain one would be committed nevertheless.
-      await this.root.childTransaction(() => execute(jobs, ++this.groups))
+      // Not a child transaction, which could be undone but takes a sixth longer: nothing that is written here is refused.
+      await this.root.transaction(() => this.execute(jobs, ++this.groups))
       this.failure = undefined
     } catch (e) {
       this.failure = await this.explain(e)
@@ -205,6 +208,22 @@ export class Disk {
       return
     }
     for (const job of jobs) settle(job)
+  }
+
+  private execute(jobs: readonly Job[], group: number): void {
+    for (const job of jobs) {
+      const writes: Write[] = []
+      try {
+        job.outcome = { result: job.work((...write) => writes.push(writable(write)), group) }
+      } catch (error) {
+        job.outcome = { error }
+        continue
+      }
+      for (const [table, key, value] of writes) {
+        if (value === null) table.remove(key)
+        else table.put(key, value as Buffer)
+      }
+    }
   }
 
   private async explain(e: unknown): Promise<FnaError> {
@@ -245,20 +264,16 @@ interface Stats {
 }
 const pages = (s: PageCounts): number => s.treeBranchPageCount + s.treeLeafPageCount + s.overflowPages
 
-function execute(jobs: readonly Job[], group: number): void {
-  for (const job of jobs) {
-    const writes: (readonly [Table, Buffer, Uint8Array | null])[] = []
-    try {
-      job.outcome = { result: job.work((table, key, value) => writes.push([table, key, value]), group) }
-    } catch (error) {
-      job.outcome = { error }
-      continue
-    }
-    for (const [table, key, value] of writes) {
-      if (value === null) table.remove(key)
-      else table.put(key, value as Buffer)
-    }
-  }
+type Write = readonly [table: Table, key: Buffer, value: Uint8Array | null]
+
+/** @throws FNA_ERR_INVALID for what the engine would refuse when half a job is written */
+function writable(write: Write): Write {
+  const [, key, value] = write
+  if (key.length < 1 || key.length > MOST_KEY)
+    throw new FnaError('FNA_ERR_INVALID', `a key of ${key.length} bytes: 1 to ${MOST_KEY} can be kept`)
+  if (value !== null && !(value instanceof Uint8Array))
+    throw new FnaError('FNA_ERR_INVALID', 'a value that is no bytes')
+  return write
 }
 
 function settle(job: Job): void {
