@@ -216,8 +216,9 @@ export abstract class Connection {
       this.#throttle()
       return
     }
-    this.#turnBegan = performance.now()
-    this.#pump()
+    this.#turnBegan = 0
+    // A turn of one line, as most are, is not timed.
+    this.#pump(1)
   }
 
   /** The last byte of a client ends what it follows, like a line would; what it asked before is still answered. */
@@ -251,8 +252,11 @@ export abstract class Connection {
     }
   }
 
-  /** Runs lines until one has to wait, then writes all replies at once. */
-  #pump(): void {
+  /**
+   * Runs lines until one has to wait, then writes all replies at once.
+   * @param look lines until the clock is looked at
+   */
+  #pump(look = 0): void {
     if (this.#output.holding || this.#yielded) return
     if (this.#busy && !this.#intake) {
       this.#peek()
@@ -262,7 +266,6 @@ export abstract class Connection {
     this.#output.holding = true
     this.now = this.#clock.now()
     const rate = this.lineRate()
-    let ran = 0
     const before = this.#lines
     this.#output.crowded = this.socket.writableNeedDrain
     try {
@@ -271,7 +274,10 @@ export abstract class Connection {
         // What is written and not read holds up the rest of the chunk too.
         if (this.#output.crowded) break
         if (rate > 0 && this.#spent(rate)) break
-        if (ran++ % LOOK === 0 && this.#turnOver()) break
+        if (look-- === 0) {
+          if (this.#turnOver()) break
+          look = LOOK - 1
+        }
         const line = this.#queued ?? this.#reader.next()
         this.#queued = null
         if (line === null) break
@@ -295,7 +301,10 @@ export abstract class Connection {
    * whether they come one by one or whole pipelines at a time.
    */
   #turnOver(): boolean {
-    if (!this.early || performance.now() - this.#turnBegan < TURN_MS) return false
+    if (!this.early) return false
+    const now = performance.now()
+    this.#turnBegan ||= now
+    if (now - this.#turnBegan < TURN_MS) return false
     this.#yielded = true
     setImmediate(() => {
       this.#yielded = false
