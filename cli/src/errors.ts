@@ -82,6 +82,8 @@ export interface Whereabouts {
   readonly verb?: string
   /** The flow or namespace of the command. */
   readonly name?: string
+  /** What a grant is on: `flow/NAME`. */
+  readonly on?: string
   /** The name is of another organisation than the agent's: set, with the namespace of the agent's where it is known. */
   readonly foreign?: { readonly namespace?: string }
   /** The agent's namespaces, where the name lies in none of them. */
@@ -192,11 +194,12 @@ function foreignFor(at: Whereabouts, agent: string): string | undefined {
   return `subscribe first: fnua${agent} subscribe ${at.name}${local}`
 }
 
-function listFor({ verb, name }: Whereabouts, agent: string): string {
-  if (verb?.endsWith(' SUBSCRIBER')) return `fnua${agent} get subscribers ${name ?? ''}, or fnua${agent} get flows`
+function listFor({ verb, name, on }: Whereabouts, agent: string): string {
+  if (verb?.endsWith(' SUBSCRIBER'))
+    return `fnua${agent} get subscribers ${name ?? ''} --all, or fnua${agent} get flows`
   const noun = /(NAMESPACE|SUBSCRIPTION|PROCESSOR|PEER|BROKER|AGENT|NAMESERVER)$/.exec(verb ?? '')?.[1]?.toLowerCase()
   if (verb === 'UNSUBSCRIBE') return `fnua${agent} get subscriptions`
   if (verb === 'APPROVE' || verb === 'DENY') return `fnua${agent} get requests`
-  if (verb === 'REVOKE') return `fnua${agent} get grants`
+  if (verb === 'REVOKE') return `fnua${agent} get grants${on === undefined ? '' : ` --on ${on}`}`
   return `fnua${agent} get ${noun ?? 'flow'}s`
 }

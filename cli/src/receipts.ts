@@ -1,3 +1,6 @@
+import { ReplyError } from '@fnaa/client'
+import type { Context } from './context.js'
+import { rowsOf } from './output.js'
 import type { Session } from './session.js'
 import { safe } from './text.js'
 
@@ -6,31 +9,90 @@ export interface Seen {
   readonly subscriber: string
   readonly who: string
   readonly phase: string
+  readonly flow: string
   readonly cut?: Readonly<Record<string, string>>
+  readonly cause?: { readonly reason?: string }
 }
-/** Subscribers of a flow by id, those that are over too. */
+/** Subscribers by id, those that are over too. */
 type Subscribers = ReadonlyMap<string, Seen>
 
-/** Is it ended for good? */
-export const over = (s: Seen | undefined): boolean => s?.phase === 'revoked' || s?.phase === 'gone'
+/** Flows of a namespace that are looked at, at most. */
+const MOST_FLOWS = 200
 
-/** Who subscribes to a flow and who did; undefined where it is not shown to the caller. */
-export async function subscribersOf(session: Session, flow: string): Promise<Subscribers | undefined> {
-  const reply = await session.look(`GET SUBSCRIBERS ${flow} ALL FORMAT JSON`)
+/** Is it ended for good, or being ended? */
+export const over = (s: Seen | undefined): boolean =>
+  s !== undefined && (s.phase === 'revoked' || s.phase === 'gone' || s.cause !== undefined)
+
+/** Who subscribes to flows and who did; undefined where it is not shown to the caller. */
+export async function subscribersOf(session: Session, ...flows: readonly string[]): Promise<Subscribers | undefined> {
+  const found = new Map<string, Seen>()
+  for (const flow of flows) {
+    const reply = await session.look(`GET SUBSCRIBERS ${flow} ALL FORMAT JSON`)
+    if (!reply) return undefined
+    const all = JSON.parse(reply.lines[0] ?? '[]') as readonly Omit<Seen, 'flow'>[]
+    for (const s of all) found.set(s.subscriber, { ...s, flow })
+  }
+  return found
+}
+
+/** Those of a domain, as its Peer tells of them. */
+export async function subscribersFrom(session: Session, domain: string): Promise<Subscribers | undefined> {
+  const reply = await session.look(`DESCRIBE PEER ${domain} FORMAT JSON`)
   if (!reply) return undefined
-  const all = JSON.parse(reply.lines[0] ?? '[]') as readonly Seen[]
-  return new Map(all.map(s => [s.subscriber, s]))
+  const { subscribers = [] } = JSON.parse(reply.lines[0] ?? '{}') as { subscribers?: readonly Seen[] }
+  return new Map(subscribers.map(s => [s.subscriber, s]))
 }
 
-/** The receipts of those that were cut between two looks, a line each: what was cut when, or is still to be. */
-export function receipts(before: Subscribers | undefined, after: Subscribers | undefined): string[] {
-  if (!before || !after) return []
+/** The flows of a namespace; undefined where there are too many to look at each. */
+export async function flowsIn(session: Session, namespace: string): Promise<string[] | undefined> {
+  const reply = await session.look(`GET FLOWS ${namespace} MAX ${MOST_FLOWS + 1}`)
+  const flows = rowsOf(reply?.lines ?? []).flatMap(row => row.get('flow') ?? [])
+  return flows.length > MOST_FLOWS ? undefined : flows
+}
+
+/**
+ * Does what cuts somebody off, and notes the receipts: also of what is not over when the agent has waited long enough, for then it
+ * matters most. @param look who there is, before and after; undefined where it cannot be seen
+ * @returns who there was before
+ */
+export async function withReceipts(
+  cx: Context,
+  look: () => Promise<Subscribers | undefined>,
+  work: () => Promise<void>,
+): Promise<Subscribers | undefined> {
+  const before = cx.settings.quiet ? undefined : await look()
+  const tell = async () => {
+    const after = before && (await look())
+    if (!before || !after) return
+    const lines = receipts(before, after)
+    for (const line of lines) cx.note(line)
+    if (lines.length === 0) cx.note('no subscriber is cut off by it')
+  }
+  try {
+    await work()
+  } catch (e) {
+    if (e instanceof ReplyError && e.reply.symbol === 'TIMEOUT') await tell()
+    throw e
+  }
+  await tell()
+  return before
+}
+
+/** A line for each that was cut off between two looks: what was cut when, or is still to be. */
+function receipts(before: Subscribers, after: Subscribers): string[] {
   return [...after.values()]
-    .filter(s => over(s) && !over(before.get(s.subscriber)))
-    .map(s => safe(`${s.who} is cut off (${s.subscriber}): ${timesOf(s.cut)}`))
+    .filter(s => over(s) && s.cause?.reason !== 'unsubscribed')
+    .filter(s => !over(before.get(s.subscriber)) || isOpen(before.get(s.subscriber)))
+    .map(s => safe(sentence(s, before.get(s.subscriber))))
 }
 
-function timesOf(cut: Seen['cut'] = {}): string {
-  const times = Object.entries(cut).map(([what, at]) => `${what} ${at === 'pending' ? 'still pending' : at}`)
-  return times.length > 0 ? times.join(', ') : 'nothing was open'
+/** One that was being cut off already. */
+const isOpen = (s: Seen | undefined): boolean => s !== undefined && s.phase !== 'revoked' && s.phase !== 'gone'
+
+function sentence(s: Seen, before: Seen | undefined): string {
+  if (before?.phase === 'pending')
+    return `the request of ${s.who} for ${s.flow} is ended (${s.subscriber}); they may ask again`
+  const times = Object.entries(s.cut ?? {}).map(([what, at]) => `${what} ${at === 'pending' ? 'still pending' : at}`)
+  const open = isOpen(s) && times.length === 0 ? 'not yet' : 'nothing was open'
+  return `${s.who} is cut off from ${s.flow} (${s.subscriber}): ${times.join(', ') || open}`
 }

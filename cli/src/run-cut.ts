@@ -1,10 +1,11 @@
-import type { Reply } from '@fnaa/client'
-import { isId, type On, parseItem, whoMatches } from '@fnaa/protocol'
+import { isId, type On, whoMatches } from '@fnaa/protocol'
 import type { Context } from './context.js'
 import { type Given, requestOf } from './line.js'
-import { over, receipts, subscribersOf } from './receipts.js'
+import { over, type Seen, subscribersFrom, subscribersOf, withReceipts } from './receipts.js'
 import { byGrants } from './run-grants.js'
 import { printReply, titleOf, withSession } from './run-verb.js'
+import type { Session } from './session.js'
+import { safe } from './text.js'
 import type { CommandSpec } from './tree.js'
 
 const domainOf = (who: string): string => who.slice(who.indexOf('@') + 1)
@@ -15,20 +16,33 @@ export async function runRemoveSubscriber(cx: Context, spec: CommandSpec, words:
   const { flow, who } = request.args as { flow: string; who: string }
   cx.debug.say(titleOf(request))
   await withSession(cx, request, async session => {
-    if (cx.settings.quiet) return printReply(cx, request, await session.command(request.line))
-    const before = await subscribersOf(session, flow)
-    await printReply(cx, request, await session.command(request.line))
-    for (const note of receipts(before, await subscribersOf(session, flow))) cx.note(note)
-    const named = (s: { readonly subscriber: string; readonly who: string }) =>
-      isId(who) ? s.subscriber === who : whoMatches(who, s.who) || domainOf(s.who) === who
-    const on: On = { kind: 'Flow', name: flow }
-    for (const one of new Set([...(before?.values() ?? [])].filter(s => !over(s) && named(s)).map(s => s.who))) {
-      const { still, unseen } = await byGrants(cx, session, { on, who: one, rights: ['subscribe'] })
-      const back = cx.typed(`fnua grant read,subscribe on flow ${flow} to ${one}`)
-      if (still.length === 0) cx.note(`${one} had come by visibility, and is barred from ${flow} until: ${back}`)
-      for (const note of [...still, ...unseen]) cx.note(note)
-    }
+    const before = await withReceipts(
+      cx,
+      () => subscribersOf(session, flow),
+      async () => printReply(cx, request, await session.command(request.line)),
+    )
+    const named = (s: Seen) => (isId(who) ? s.subscriber === who : whoMatches(who, s.who) || domainOf(s.who) === who)
+    const cut = [...(before?.values() ?? [])].filter(s => !over(s) && s.phase !== 'pending' && named(s))
+    for (const one of new Set(cut.map(s => s.who))) for (const note of await back(cx, session, flow, one)) cx.note(note)
   })
+}
+
+/** How who was removed can come back: by a grant that stays, as who may all, or only after a new grant. */
+async function back(cx: Context, session: Session, flow: string, one: string): Promise<string[]> {
+  const on: On = { kind: 'Flow', name: flow }
+  const { still, unseen, of } = await byGrants(cx, session, { on, who: one, rights: ['subscribe'] })
+  if (of?.get('owner') === one) return [`${one} owns ${flow}, and may subscribe again`]
+  if (still.length > 0) return [...still, ...unseen]
+  const domain = domainOf(one)
+  const own = domainOf(of?.get('owner') ?? '') === domain
+  const whom = own ? one : `'*@${domain}'`
+  const barred = own
+    ? `${one} had come by visibility, and is barred`
+    : `${one} had come by visibility: all of ${domain} are barred`
+  return [
+    `${barred} from ${flow} until: ${cx.typed(`fnua grant read,subscribe on flow ${flow} to ${whom}`)}`,
+    ...unseen,
+  ]
 }
 
 /** UPDATE PEER, and a note where the domain has never been here: a name that is misspelt is not seen otherwise. */
@@ -37,12 +51,11 @@ export async function runUpdatePeer(cx: Context, spec: CommandSpec, words: reado
   const { domain } = request.args as { domain: string }
   cx.debug.say(titleOf(request))
   await withSession(cx, request, async session => {
-    const blocks = request.options['blocked'] === true
-    const before = blocks ? await session.look(`DESCRIBE PEER ${domain}`) : undefined
-    await printReply(cx, request, await session.command(request.line))
+    const run = async () => printReply(cx, request, await session.command(request.line))
+    if (request.options['blocked'] === true) await withReceipts(cx, () => subscribersFrom(session, domain), run)
+    else await run()
+    if (request.options['blocked'] === false) cx.note('what was cut off stays so: they may subscribe again')
     const peer = await session.look(`DESCRIBE PEER ${domain}`)
-    const cut = subscriptions(before) - subscriptions(peer)
-    if (before) cx.note(`${cut} of its subscriptions ${cut === 1 ? 'is' : 'are'} cut off`)
     // Only who has proved itself here has a level.
     if (!peer || peer.lines.some(line => line.startsWith('level='))) return
     const peers = cx.typed('fnua get peers')
@@ -52,5 +65,29 @@ export async function runUpdatePeer(cx: Context, spec: CommandSpec, words: reado
   })
 }
 
-const subscriptions = (peer: Reply | undefined): number =>
-  Number(peer?.lines.map(line => parseItem(line).get('subscriptions')).find(n => n !== undefined) ?? 0)
+/** UPDATE FLOW, and the receipts of who had come by what everyone might do, or by whose it was. */
+export async function runUpdateFlow(cx: Context, spec: CommandSpec, words: readonly string[], given: Given) {
+  const request = requestOf(spec, words, given)
+  const { flow } = request.args as { flow: string }
+  cx.debug.say(titleOf(request))
+  await withSession(cx, request, async session => {
+    const run = async () => printReply(cx, request, await session.command(request.line))
+    const { visibility, owner } = request.options
+    const narrows = owner !== undefined || (visibility !== undefined && visibility !== 'public')
+    if (narrows) await withReceipts(cx, () => subscribersOf(session, flow), run)
+    else await run()
+  })
+}
+
+/** DELETE FLOW, and who is cut off by it: their receipts go with the flow. */
+export async function runDeleteFlow(cx: Context, spec: CommandSpec, words: readonly string[], given: Given) {
+  const request = requestOf(spec, words, given)
+  const { flow } = request.args as { flow: string }
+  cx.debug.say(titleOf(request))
+  await withSession(cx, request, async session => {
+    const before = cx.settings.quiet ? undefined : await subscribersOf(session, flow)
+    await printReply(cx, request, await session.command(request.line))
+    for (const s of before?.values() ?? [])
+      if (!over(s)) cx.note(`${safe(s.who)} is cut off, for the flow is gone (${s.subscriber})`)
+  })
+}

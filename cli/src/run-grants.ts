@@ -3,7 +3,7 @@ import { type On, whoMatches } from '@fnaa/protocol'
 import type { Context } from './context.js'
 import { type Given, type Request, requestOf } from './line.js'
 import { isDocument, type Row, rowsOf } from './output.js'
-import { receipts, subscribersOf } from './receipts.js'
+import { flowsIn, subscribersOf, withReceipts } from './receipts.js'
 import { printReply, titleOf, withSession } from './run-verb.js'
 import type { Session } from './session.js'
 import type { CommandSpec } from './tree.js'
@@ -53,18 +53,21 @@ export async function runRevoke(cx: Context, spec: CommandSpec, words: readonly 
   cx.debug.say(titleOf(request))
   await withSession(cx, request, async session => {
     const { on } = request.args as { on: On }
-    const seen = () => (on.kind === 'Flow' && !cx.settings.quiet ? subscribersOf(session, on.name) : undefined)
-    const before = await seen()
-    await printReply(cx, request, await session.command(request.line))
-    for (const note of receipts(before, await seen())) cx.note(note)
+    const flows = on.kind === 'Flow' ? [on.name] : cx.settings.quiet ? [] : await flowsIn(session, on.name)
+    await withReceipts(
+      cx,
+      async () => flows && subscribersOf(session, ...flows),
+      async () => printReply(cx, request, await session.command(request.line)),
+    )
     if (!cx.settings.quiet) for (const note of await left(cx, session, request)) cx.note(note)
   })
 }
 
 async function left(cx: Context, session: Session, r: Request): Promise<string[]> {
   const { on, who, rights } = r.args as { on: On; who: string; rights: readonly string[] }
-  const { still, unseen, of } = await byGrants(cx, session, { on, who, rights })
+  const { still, unseen, of, kept } = await byGrants(cx, session, { on, who, rights })
   const notes = [...still, ...unseen]
+  if (kept !== undefined) notes.push(`${who} keeps ${kept} by the same grant`)
   const owner = of?.get('owner')
   if (owner !== undefined && whoMatches(who, owner)) notes.push(`${owner} owns ${on.name}, and still may all`)
   const open = rights.filter(right => BY_VISIBILITY[of?.get('visibility') ?? '']?.includes(right))
@@ -92,12 +95,17 @@ export async function byGrants(cx: Context, session: Session, { on, who, rights 
   const places = [`${on.kind} ${on.name}`, ...(ns === undefined ? [] : [`Namespace ${ns}`])]
   const still: string[] = []
   const unseen: string[] = []
+  let kept: string | undefined
   for (const place of places) {
     const reply = await session.look(`GET GRANTS ON ${place}`)
     if (!reply) unseen.push(`a grant on the ${place.toLowerCase()} may still count: they are not shown to you`)
-    for (const g of rowsOf(reply?.lines ?? [])) still.push(...byGrant(g, place.toLowerCase(), who, rights, cx))
+    for (const g of rowsOf(reply?.lines ?? [])) {
+      const found = byGrant(g, place.toLowerCase(), who, rights, cx)
+      still.push(...found)
+      if (place === places[0] && found.length === 0 && g.get('to') === who) kept = g.get('rights')
+    }
   }
-  return { still, unseen, of }
+  return { still, unseen, of, kept }
 }
 
 /** A grant that gives the same to `who`, or to some of them. */

@@ -31,7 +31,12 @@ export async function withSession<T>(
   opt: { login?: boolean } = {},
 ): Promise<T> {
   const where = namesOf(r)
-  let at: Whereabouts = { verb: r.verb.id, ...(where.name === undefined ? {} : { name: where.name }) }
+  const on = (r.args['on'] ?? r.options['on']) as { kind: string; name: string } | undefined
+  let at: Whereabouts = {
+    verb: r.verb.id,
+    ...(where.name === undefined ? {} : { name: where.name }),
+    ...(on && { on: `${on.kind.toLowerCase()}/${on.name}` }),
+  }
   let session: Session | undefined
   try {
     session = await Session.open(cx, where, opt)

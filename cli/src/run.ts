@@ -116,6 +116,10 @@ async function perform(cx: Context, task: Task, program: ReturnType<typeof build
       return (await import('./run-grants.js')).runGetGrants(cx, spec, words, given)
     case 'REMOVE SUBSCRIBER':
       return (await import('./run-cut.js')).runRemoveSubscriber(cx, spec, words, given)
+    case 'UPDATE FLOW':
+      return (await import('./run-cut.js')).runUpdateFlow(cx, spec, words, given)
+    case 'DELETE FLOW':
+      return (await import('./run-cut.js')).runDeleteFlow(cx, spec, words, given)
     case 'UPDATE PEER':
       return (await import('./run-cut.js')).runUpdatePeer(cx, spec, words, given)
     case 'REVOKE':

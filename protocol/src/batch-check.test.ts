@@ -111,6 +111,31 @@ t.test('what counts in microseconds or nanoseconds is read as the end of the yea
   t.equal(checkBatch(first).newest, MAX_TIMESTAMP)
 })
 
+t.test('a time before 1970, or further away than a number, ends no reading', async t => {
+  const read = (b: Buffer) => [...decodeBatch(b, { bytes: 1000 })].map(e => e.timestamp)
+  const past = forged(encodeBatch(simple(3)), b => {
+    b.writeBigInt64BE(-5000n, BATCH_AT.baseTimestamp)
+    b.writeBigInt64BE(-5000n, BATCH_AT.maxTimestamp)
+  })
+  t.match(checkBatch(past), { oldest: -1, newest: -1, maxTimestamp: -1, count: 3 })
+  t.strictSame(read(past), [-1, -1, -1])
+  t.match(checkBatch(clampTimestamps(past, { oldest: 7, newest: 9 })), { oldest: 7, newest: 7 })
+  // Zigzag varints of ten bytes: the lowest and the highest of 64 bits.
+  const lowest = [0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x01]
+  const highest = [0xfe, ...lowest.slice(1)]
+  for (const [delta, is] of [
+    [lowest, -1],
+    [highest, MAX_TIMESTAMP],
+  ] as const) {
+    const record = [0, ...delta, 0, 1, 1, 0]
+    const far = forged(withRecords(Buffer.from([record.length * 2, ...record]), 1), b =>
+      b.writeBigInt64BE(BigInt(MAX_TIMESTAMP), BATCH_AT.maxTimestamp),
+    )
+    t.match(checkBatch(far), { oldest: is, newest: is })
+    t.strictSame(read(far), [is])
+  }
+})
+
 t.test('opening a batch apart says the same as checking it', async t => {
   for (const codec of ['none', 'gzip', 'snappy', 'lz4'] as const) {
     const batch = encodeBatch(simple(3), { codec })

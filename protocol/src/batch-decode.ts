@@ -1,5 +1,5 @@
 import { isUtf8 } from 'node:buffer'
-import { AT, type BatchHeader, LOG_APPEND_TIME, MAX_TIMESTAMP, readBatchHeader } from './batch-header.js'
+import { AT, type BatchHeader, LOG_APPEND_TIME, readBatchHeader, timestampOf } from './batch-header.js'
 import { asBuffer, codecOf, isCodecUnavailable } from './codecs.js'
 import { crc32c } from './crc.js'
 import { fnapError } from './errors.js'
@@ -52,9 +52,8 @@ export function checkPassing(bytes: Uint8Array, limits: BatchLimits = {}): Check
   } catch (e) {
     if (!isCodecUnavailable(e)) throw e
     const header = checkHeader(bytes, limits)
-    const { baseTimestamp, maxTimestamp } = header
-    if (baseTimestamp < -1 || maxTimestamp < -1) throw bad('a time stamp is out of range')
-    const oldest = Math.min(baseTimestamp, maxTimestamp)
+    const { maxTimestamp } = header
+    const oldest = Math.min(timestampOf(header.baseTimestamp), maxTimestamp)
     return { ...header, oldest, newest: maxTimestamp, expanded: header.length - AT.records }
   }
 }
@@ -97,7 +96,6 @@ function checkRecords(header: BatchHeader, records: Buffer, limits: BatchLimits)
   if (header.count > records.length / 7) throw bad('a batch counts more records than it holds')
   const found = walk(records, header, limits.event ?? LIMITS.event)
   if (!header.logAppendTime && found.newest > header.maxTimestamp) throw bad('a batch hides its newest time stamp')
-  if (header.maxTimestamp < -1) throw bad('a time stamp is out of range')
   const stamps = header.logAppendTime ? { oldest: header.maxTimestamp, newest: header.maxTimestamp } : found
   return { ...header, ...stamps, expanded: records.length }
 }
@@ -117,8 +115,7 @@ function walk(records: Buffer, header: BatchHeader, maxEvent: number): { oldest:
   let headers = 0
   for (let index = 0; index < header.count; index++) {
     const end = startRecord(reader)
-    const timestamp = Math.min(MAX_TIMESTAMP, header.baseTimestamp + reader.long())
-    if (timestamp < -1) throw bad('a time stamp is out of range')
+    const timestamp = timestampOf(header.baseTimestamp + reader.long())
     if (timestamp < oldest) oldest = timestamp
     if (timestamp > newest) newest = timestamp
     if (reader.int() !== index) throw bad('the offsets of a batch have holes')
@@ -181,7 +178,7 @@ function* decodeRecords(header: BatchHeader, records: Buffer): Generator<FlowEve
   const reader = new VarintReader(records)
   for (let index = 0; index < header.count; index++) {
     const end = startRecord(reader)
-    const own = Math.min(MAX_TIMESTAMP, header.baseTimestamp + reader.long())
+    const own = timestampOf(header.baseTimestamp + reader.long())
     reader.int()
     const key = readField(reader, records)
     const value = readField(reader, records)

@@ -34,6 +34,13 @@ export const CONTROL = 0x20
  */
 export const MAX_TIMESTAMP = 253_402_300_799_999
 
+/**
+ * A time as it stands in a batch, as what may be made of it: anybody who writes into a topic puts there what they like, and one odd
+ * time must not end the reading of what stands behind it.
+ * @returns milliseconds since 1970; -1, none, for what is before; MAX_TIMESTAMP for what is later
+ */
+export const timestampOf = (ms: number): number => (ms < 0 ? -1 : Math.min(MAX_TIMESTAMP, ms))
+
 /** What a batch says of itself. Time stamps are in milliseconds since 1970, -1 for none. */
 export interface BatchHeader {
   readonly baseOffset: number
@@ -50,7 +57,7 @@ export interface BatchHeader {
   readonly lastOffsetDelta: number
   /** What its records count from: as it stands there, without the last digits where it has more than 53 bits. */
   readonly baseTimestamp: number
-  /** At most MAX_TIMESTAMP. */
+  /** -1 to MAX_TIMESTAMP. */
   readonly maxTimestamp: number
   readonly producerEpoch: number
   readonly baseSequence: number
@@ -96,7 +103,7 @@ export function readBatchHeader(bytes: Uint8Array): BatchHeader {
     control: (attributes & CONTROL) !== 0,
     lastOffsetDelta: b.readInt32BE(AT.lastOffsetDelta),
     baseTimestamp: readLong(b, AT.baseTimestamp),
-    maxTimestamp: Math.min(MAX_TIMESTAMP, readLong(b, AT.maxTimestamp)),
+    maxTimestamp: timestampOf(readLong(b, AT.maxTimestamp)),
     producerEpoch: b.readInt16BE(AT.producerEpoch),
     baseSequence: b.readInt32BE(AT.baseSequence),
     count,

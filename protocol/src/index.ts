@@ -10,6 +10,7 @@ export {
   MAX_TIMESTAMP,
   readBatchHeader,
   TRANSACTIONAL,
+  timestampOf,
 } from './batch-header.js'
 export * from './capabilities.js'
 export {

@@ -44,19 +44,17 @@ export class VarintReader {
     return n
   }
 
-  /** A time stamp's difference: 64 bits on the wire, of which 53 are taken. */
+  /** A time stamp's difference: 64 bits, as near as 53 bits come to them. */
   long(): number {
     let n = 0
     let scale = 1
+    const negative = ((this.bytes[this.at] ?? 0) & 1) === 1
     for (let size = 0; size < 10; size++) {
       const byte = this.bytes[this.at]
       if (byte === undefined) throw truncated()
       this.at++
       n += (byte & 0x7f) * scale
-      if (byte < 0x80) {
-        if (n > Number.MAX_SAFE_INTEGER) break
-        return n % 2 === 0 ? n / 2 : -(n + 1) / 2
-      }
+      if (byte < 0x80) return negative ? -(n + 1) / 2 : n / 2
       scale *= 128
     }
     throw fnapError('BADEVENT', 'a number in a record is out of range')

@@ -87,7 +87,7 @@ t.test('5: not found', async t => {
   t.match(await run('remove', 'subscriber', 'x.flows.unix.test', 'nobody@unix.test'), {
     code: 5,
     stderr:
-      /\(404 NOTFOUND\)\ntry: fnua --config \S+ get subscribers x\.flows\.unix\.test, or fnua --config \S+ get flows\n$/,
+      /\(404 NOTFOUND\)\ntry: fnua --config \S+ get subscribers x\.flows\.unix\.test --all, or fnua --config \S+ get flows\n$/,
   })
   t.match(await run('unsubscribe', 'nothing.flows.unix.test'), { code: 0 }, 'UNSUBSCRIBE has ended what there is not')
 })

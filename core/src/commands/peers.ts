@@ -42,7 +42,17 @@ export const describePeer: Handler = {
     administrator(cx)
     const p = cx.kernel.resources.get('Peer', (command.args as Words)['domain'])
     if (!p) throw fnapError('NOTFOUND', 'this agent has not met that domain')
-    return describe(row(cx, p), command.options)
+    const { pairs, json } = row(cx, p)
+    const theirs = cx.kernel.resources.by('Subscriber', 'peer', p.name).filter(s => s.spec.generation > 0)
+    const subscribers = theirs.map(s => ({
+      subscriber: s.spec.id,
+      who: s.spec.for,
+      flow: s.spec.flow,
+      phase: s.status.phase,
+      cut: s.status.cut,
+      cause: s.spec.cause,
+    }))
+    return describe({ pairs, json: { ...(json as object), subscribers } }, command.options)
   },
 }
 
@@ -69,12 +79,17 @@ export const updatePeer: Handler = {
       await cx.kernel.audit.write({ what: 'trust', who: cx.subject.principals[0]!, on: domain })
       await cx.kernel.pins.trust(domain, ending(cx))
     }
+    const by = cx.subject.principals[0]!
+    const signal = patience(cx)
+    if (o['blocked'] !== undefined)
+      await cx.kernel.audit.write({ what: o['blocked'] ? 'block' : 'unblock', who: by, on: domain })
     if (o['blocked'] === true) {
+      const cause = { by, reason: 'the domain is blocked' }
       sessions.cut(s => s.identity?.type === 'domain' && s.identity.principal === domain)
       const flows = new Set(resources.by('Subscriber', 'peer', domain).map(s => s.spec.flow))
-      await Promise.all([...flows].map(f => provider.enforce(f, 'the domain is blocked', cx.call)))
+      await Promise.all([...flows].map(f => provider.enforce(f, cause, { ...cx.call, signal })))
     }
-    if (o['blocked'] !== undefined) await cx.kernel.subscriptions.reconsider(domain, patience(cx))
+    if (o['blocked'] !== undefined) await cx.kernel.subscriptions.reconsider(domain, signal)
     return `220 OK ${domain}`
   },
 }

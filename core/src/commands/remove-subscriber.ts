@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { mintId } from '@fnaa/protocol'
 import type { Known } from '../federation/wish.js'
 import { type Context, ending, flow, type Handler, need, patience, type Words } from './command.js'
-import { subscribersOf } from './subscriber-of.js'
+import { removableOf } from './subscriber-of.js'
 
 /** Answers when they are cut. The grant stays: REVOKE it too. Who came by visibility is barred (hardening H7). */
 export const removeSubscriber: Handler = {
@@ -11,7 +11,7 @@ export const removeSubscriber: Handler = {
     const { flow: name, who } = command.args as Words
     const reason = ((command.options as Words)['reason'] as string | undefined) ?? 'removed by the owner'
     const f = need(cx, 'manage', flow(cx, name, { alias: false }))
-    const found = subscribersOf(cx.kernel, f.name, who)
+    const found = removableOf(cx.kernel, f.name, who)
     const by = cx.subject.principals[0]!
     for (const s of found) if (!granted(cx, s, f.name)) await bar(cx, s, f.name)
     await Promise.all(found.map(s => cx.kernel.provider.revoke(s, { by, reason }, patience(cx))))

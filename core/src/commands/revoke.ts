@@ -1,8 +1,11 @@
 import { fnapError, type On } from '@fnaa/protocol'
 import type { Right } from '../contract/kinds.js'
-import { enforceOn } from '../grants/grant-controller.js'
+import { enforceOn, flowsOf } from '../grants/grant-controller.js'
 import { ending, type Handler, patience, type Words } from './command.js'
 import { grantTo, managed } from './grant.js'
+import { isBeingCut, isOf } from './subscriber-of.js'
+
+const WHY = 'the grant was revoked'
 
 /** Answers when all that stood on it is cut. */
 export const revoke: Handler = {
@@ -13,7 +16,14 @@ export const revoke: Handler = {
     const taken = a['rights'] as readonly Right[]
     const g = grantTo(cx, on, a['who'])
     if (!g?.spec.rights.some(r => taken.includes(r) || taken.includes('manage'))) {
-      throw fnapError('NOTFOUND', 'nothing of that is granted to exactly this who')
+      const open = flowsOf(cx.kernel, on)
+        .flatMap(f => cx.kernel.resources.by('Subscriber', 'flow', f))
+        .filter(s => isBeingCut(s) && isOf(a['who'], s))
+      if (open.length === 0) throw fnapError('NOTFOUND', 'nothing of that is granted to exactly this who')
+      // Asked once more while the first time is not done yet.
+      const cause = { by: cx.subject.principals[0]!, reason: WHY }
+      await Promise.all(open.map(s => cx.kernel.provider.revoke(s, cause, patience(cx))))
+      return `220 OK ${a['who']}`
     }
     const left = g.spec.rights.filter(r => !taken.includes(r))
     if (left.length === 0) await cx.kernel.resources.delete('Grant', g.name, ending(cx), g.uid)
@@ -25,7 +35,7 @@ export const revoke: Handler = {
       on: `${on.kind} ${on.name}`,
       detail: `${taken.join(',')} from ${a['who']}`,
     })
-    await enforceOn(cx.kernel, on, 'the grant was revoked', { signal: patience(cx) })
+    await enforceOn(cx.kernel, on, { by, reason: WHY }, { signal: patience(cx) })
     return `220 OK ${g.name}`
   },
 }

@@ -31,7 +31,11 @@ export const updateFlow: Handler = {
     })
     await kernel.resources.update('Flow', f.name, now => ({ spec: set(now.spec) }), cx.call)
     // A narrower visibility, or another owner, ends what stood on it (hardening H7), whether its names can be written now or not.
-    await kernel.provider.enforce(f.name, 'visibility or owner changed', cx.call)
+    await kernel.provider.enforce(
+      f.name,
+      { by: cx.subject.principals[0]!, reason: 'visibility or owner changed' },
+      cx.call,
+    )
     await ready(cx, f.name).catch(async e => {
       // What the broker does not let be changed stays as it was: other changes must not wait for it.
       if (isFnapError(e) && e.symbol === 'NOTSUPPORTED')

@@ -37,7 +37,8 @@ export const updateNamespace: Handler = {
       cx.call,
     )
     // Another owner: what stood on the old one's right ends (hardening H7).
-    await enforceOn(kernel, { kind: 'Namespace', name }, 'the owner of the namespace changed', cx.call)
+    const cause = { by: cx.subject.principals[0]!, reason: 'the owner of the namespace changed' }
+    await enforceOn(kernel, { kind: 'Namespace', name }, cause, cx.call)
     if (reads) await namesStand(cx, name)
     return `220 OK ${name}`
   },

@@ -26,7 +26,9 @@ export async function defaultConfig(source: string, file: string): Promise<(at: 
   const [error] = document.errors
   if (error) {
     const at = error.linePos?.[0]
-    throw new FnaError('FNA_ERR_CONFIG', `config ${file}:${at?.line ?? 1}:${at?.col ?? 1}: ${error.message}`)
+    // Its further lines show the text of the file, which may be a password.
+    const sentence = error.message.split('\n')[0]?.replace(/ at line.*$/, '') ?? ''
+    throw new FnaError('FNA_ERR_CONFIG', `config ${file}:${at?.line ?? 1}:${at?.col ?? 1}: ${sentence}`)
   }
   const data = document.toJS() as DataConfig
   const beside = (path: string) => resolve(dirname(file), path)

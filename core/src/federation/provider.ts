@@ -8,7 +8,7 @@ import { lowest, type Subject } from '../grants/authorizer.js'
 import type { Kernel } from '../kernel.js'
 import { UNSEEN } from '../names/names.js'
 import { iso } from '../resources/clock.js'
-import { isTrue } from '../resources/conditions.js'
+import { condition, isTrue } from '../resources/conditions.js'
 import { step } from '../resources/steps.js'
 import type { Session } from '../server/session.js'
 import { type Agreement, replyOf } from './agreement.js'
@@ -17,6 +17,10 @@ import { openRequest } from './requests.js'
 import { servedAs } from './serving.js'
 import { type Tracked, Tracking } from './tracking.js'
 import { checkKnown, isTombstone, type Known, sameWish, specOf, stale, type Wish } from './wish.js'
+
+/** Does it rest because it was asked to, and all of it? */
+const isStopped = (s: Known): boolean =>
+  s.status.phase === 'stopped' && condition(s.status, 'Ready')?.reason === 'Stopped'
 
 /** P of federation.md: what others subscribe to here. The controller in subscriber-controller.ts does the work. */
 export class Provider {
@@ -88,7 +92,7 @@ export class Provider {
     const done = await this.#k.resources.until(
       'Subscriber',
       w.id,
-      s => (!s || s.status.phase === 'stopped' || s.status.phase === 'pending' ? true : undefined),
+      s => (!s || isStopped(s) || s.status.phase === 'pending' ? true : undefined),
       signal,
     )
     if (!done) throw fnapError('TIMEOUT', `${w.id} the work goes on`)
@@ -116,14 +120,14 @@ export class Provider {
     await this.#untilCut(s.name, signal)
   }
 
-  /** Ends whatever stands on a right that is no longer there. Resolves when it is cut. */
-  async enforce(flowName: string, reason: string, c: Call): Promise<void> {
+  /** Ends whatever stands on a right that is no longer there. @param cause.by who took it away. Resolves when it is cut. */
+  async enforce(flowName: string, cause: { by: string; reason: string }, c: Call): Promise<void> {
     const flow = this.#k.resources.get('Flow', flowName)
     this.#tracking.cut(flowName, t => !this.#mayStill(t, flow))
     const doomed = this.#k.resources
       .by('Subscriber', 'flow', flowName)
       .filter(s => !isTombstone(s) && s.status.phase !== 'pending' && (!flow || !this.may(s, flow)))
-    await Promise.all(doomed.map(s => this.revoke(s, { by: 'owner', reason }, c.signal)))
+    await Promise.all(doomed.map(s => this.revoke(s, cause, c.signal)))
     await enforceLocal(this.#k, flowName, c)
     await this.#k.processors.enforce(flowName, c.signal)
     await enforceAccess(this.#k, flowName, c)

@@ -92,11 +92,17 @@ async function fed(k: Kernel, s: Known, flow: Resource<'Flow'>, c: Call): Promis
 /**
  * The feed goes off, the place in the source stays. A reader at the source itself is shut out; a copy may be read to its end,
  * where the reader is still who it was.
+ * @returns milliseconds after which it has to be done once more; else nothing
  */
-export async function restEndpoint(k: Kernel, s: Known, shut: boolean, c: Call): Promise<void> {
+export async function restEndpoint(k: Kernel, s: Known, shut: boolean, c: Call): Promise<number | undefined> {
   const flow = k.resources.get('Flow', s.spec.flow)
-  if (s.status.mode === 'direct' || (shut && s.status.mode === 'copy')) await k.access.revoke(s.uid, c)
-  if (s.status.mode === 'copy' && flow) await k.queue.park(`Subscriber/${s.name}`, feed(k, flow, c))
+  const { mode } = s.status
+  try {
+    return mode === 'direct' || (shut && mode === 'copy') ? await k.access.revoke(s.uid, c) : undefined
+  } finally {
+    // A broker that does not take the login away is no reason to go on feeding.
+    if (mode === 'copy' && flow) await k.queue.park(`Subscriber/${s.name}`, feed(k, flow, c))
+  }
 }
 
 /**

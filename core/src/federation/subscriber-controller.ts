@@ -33,8 +33,7 @@ export async function reconcileSubscriber(k: Kernel, id: string, signal: AbortSi
 async function lapsed(k: Kernel, s: Known, lease: number, c: Call): Promise<number | undefined> {
   const over = lease + k.periods.grace * 1000 - k.clock.now()
   if (over <= 0) return condemn(k, s, 'gone', 'the lease ended', c)
-  await rest(k, s, 'LeaseEnded', c)
-  return over
+  return (await rest(k, s, 'LeaseEnded', c)) ?? over
 }
 
 /** Hardening H8: everything rests, a copy too, until the owner has looked at it or the lease is over. */
@@ -45,25 +44,34 @@ async function held(k: Kernel, s: Known, c: Call): Promise<number | undefined> {
   return over > 0 ? over : condemn(k, s, 'gone', 'the lease ended', c)
 }
 
-/** The feed goes off; credential and position stay. Who asked for it hears of it when nothing is fed any more. */
-async function rest(k: Kernel, s: Known, reason: string, c: Call): Promise<undefined> {
+/**
+ * The feed goes off; credential and position stay. That it is so is said when it is: to who asked for it, and to ourselves, for a
+ * broker may fail and an agent may end in between.
+ * @returns milliseconds after which it has to be done once more; else nothing
+ */
+async function rest(k: Kernel, s: Known, reason: string, c: Call): Promise<number | undefined> {
   k.provider.cutSessions(s)
-  const stopped = () =>
+  const stopped = (why: string) =>
     k.resources.update(
       'Subscriber',
       s.name,
       // It may have been taken up again meanwhile: the next look is at that.
       n =>
         n.spec.generation === s.spec.generation
-          ? { status: { ...ready(k, n, 'False', reason), phase: 'stopped' } }
+          ? { status: { ...ready(k, n, 'False', why), phase: 'stopped' } }
           : undefined,
       c,
       s.uid,
     )
   // Where nobody asked, the phase is what tells the feed.
-  if (reason !== 'Stopped') await stopped()
-  await restEndpoint(k, s, reason === 'Suspended', c)
-  if (reason === 'Stopped') await stopped()
+  if (reason !== 'Stopped' && s.status.phase !== 'stopped') await stopped('Stopping')
+  const again = await restEndpoint(k, s, reason === 'Suspended', c).catch(e => {
+    if (!PASSES.some(code => isFna(e, code))) throw e
+    k.log.debug({ subscriber: s.name, err: e }, 'the broker cannot shut it out yet')
+    return CUT_AGAIN_MS
+  })
+  if (again === undefined) await stopped(reason)
+  return again
 }
 
 async function provision(k: Kernel, s: Known, flow: Resource<'Flow'>, c: Call): Promise<void> {
@@ -148,7 +156,8 @@ async function cut(k: Kernel, s: Known, c: Call): Promise<number | undefined> {
   step('subscriber.cut-sessions')
   const again = await unmakeEndpoint(k, s, done, c).catch(async e => {
     // A broker that does not answer now has it done later: until then the receipt says so.
-    const open = ['access', 'feed', 'queue'].filter(what => receipt[what] === undefined)
+    const parts = s.status.mode === 'copy' ? ['access', 'feed', 'queue'] : ['access']
+    const open = parts.filter(what => receipt[what] === undefined)
     const pending = Object.fromEntries(open.map(what => [what, 'pending']))
     const said = { ...receipt, ...pending }
     // A receipt that says nothing new wakes nobody: the next look comes when the back-off says so.

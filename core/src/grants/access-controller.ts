@@ -43,7 +43,12 @@ async function cut(k: Kernel, a: Access, c: Call): Promise<number | undefined> {
   if (again !== undefined) return again
   step('access.cut')
   const at = iso(k.clock.now())
-  await k.audit.write({ what: 'cut', who: a.spec.who, on: a.spec.flow, detail: `access ${a.spec.label} at ${at}` })
+  await k.audit.write({
+    what: 'cut',
+    who: k.config.host,
+    on: a.spec.flow,
+    detail: `access ${a.spec.label} of ${a.spec.who} at ${at}`,
+  })
   await k.resources.update('Access', a.name, () => ({ finalizers: [] }), c, a.uid)
   return undefined
 }

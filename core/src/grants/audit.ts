@@ -17,6 +17,8 @@ export interface AuditEntry {
     | 'suspend'
     | 'restore'
     | 'remove'
+    | 'block'
+    | 'unblock'
     | 'cut'
   readonly who: string
   readonly level?: string

@@ -9,7 +9,10 @@ export async function reconcileGrant(k: Kernel, name: string, signal: AbortSigna
   if (left > 0) return left
   const c = { signal, reserve: true }
   await k.resources.delete('Grant', name, c, g.uid)
-  await k.queue.park(`Grant/${name}`, enforceOn(k, g.spec.on, 'the grant has expired', c))
+  await k.queue.park(
+    `Grant/${name}`,
+    enforceOn(k, g.spec.on, { by: k.config.host, reason: 'the grant has expired' }, c),
+  )
   return undefined
 }
 
@@ -28,15 +31,16 @@ export function takeUp(k: Kernel, on: { kind: 'Namespace' | 'Flow'; name: string
   for (const flow of flowsOf(k, on)) takeUpLocal(k, flow)
 }
 
-const flowsOf = (k: Kernel, on: { kind: 'Namespace' | 'Flow'; name: string }): string[] =>
+/** The flows that a grant on it reaches. */
+export const flowsOf = (k: Kernel, on: { kind: 'Namespace' | 'Flow'; name: string }): string[] =>
   on.kind === 'Flow' ? [on.name] : k.resources.by('Flow', 'namespace', on.name).map(f => f.name)
 
 /** Ends what stood on a right that was taken away, on a flow or on all flows of a namespace. */
 export async function enforceOn(
   k: Kernel,
   on: { kind: 'Namespace' | 'Flow'; name: string },
-  why: string,
+  cause: { by: string; reason: string },
   c: { signal: AbortSignal },
 ): Promise<void> {
-  await Promise.all(flowsOf(k, on).map(f => k.provider.enforce(f, why, c)))
+  await Promise.all(flowsOf(k, on).map(f => k.provider.enforce(f, cause, c)))
 }

@@ -129,7 +129,10 @@ async function remove(k: Kernel, f: F, broker: Broker, c: Call): Promise<number 
   const cause = { by: f.spec.owner, reason: 'the flow was deleted' }
   const cuts = live.map(s => k.provider.revoke(s, cause, c.signal, 'gone'))
   await k.queue.park(`Flow/${f.name}`, Promise.all(cuts))
-  await k.queue.park(`Flow/${f.name}`, k.provider.enforce(f.name, 'the flow was deleted', c))
+  await k.queue.park(
+    `Flow/${f.name}`,
+    k.provider.enforce(f.name, { by: k.config.host, reason: 'the flow was deleted' }, c),
+  )
   step('flow.delete.subscribers-cut')
   await forget(k, f, c)
   // What was registered counts: made private while the name server was away, it is listed still.

@@ -78,6 +78,14 @@ t.test('small batches become one', async t => {
   t.same(plain(decodeBatch(merged, MOST)), plain(parts.flat()))
   t.notOk(mergeable(encodeBatch(events(1), { codec: 'gzip' })))
   t.notOk(mergeable(forged(encodeBatch(events(1)), b => b.writeInt16BE(8, AT.attributes))), 'its time is the broker’s')
+  const lowest = Buffer.from([0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x01])
+  const one = encodeBatch([{ key: null, value: null, headers: [], timestamp: 5 }])
+  const records = Buffer.concat([one.subarray(AT.records + 1, AT.records + 2), lowest, one.subarray(AT.records + 3)])
+  const far = forged(Buffer.concat([one.subarray(0, AT.records), Buffer.from([records.length * 2]), records]), b =>
+    b.writeInt32BE(b.length - 12, AT.length),
+  )
+  const both = mergeBatches([encodeBatch([{ key: null, value: null, headers: [], timestamp: 9 }]), far])
+  t.match(checkBatch(both), { oldest: -1, newest: 9, count: 2 }, 'a time out of all reach is none afterwards too')
   for (const at of [AT.baseTimestamp, AT.maxTimestamp])
     for (const time of [2n ** 62n, BigInt(MAX_TIMESTAMP), -2n])
       t.notOk(mergeable(forged(encodeBatch(events(1)), b => b.writeBigInt64BE(time, at))), `a time of ${time}`)

@@ -70,11 +70,15 @@ export function mergeBatches(list: readonly Uint8Array[]): Buffer {
   return out.subarray(0, at)
 }
 
+/** Milliseconds: from a time that is one, what lies further away is none. */
+const FAR = 2 ** 50
+
 function moveRecord(r: VarintReader, out: Buffer, start: number, shift: number, index: number): number {
   const length = r.int()
   const end = r.at + length
   const attributes = r.bytes[r.skip(1)]!
-  const time = r.long() + shift
+  // Further than any time is from any other is as far as that.
+  const time = Math.max(-FAR, Math.min(FAR, r.long() + shift))
   r.int()
   const rest = r.bytes.subarray(r.at, end)
   r.skip(end - r.at)

@@ -7,8 +7,8 @@ import {
   type FlowEvent,
   fnapError,
   LIMITS,
-  MAX_TIMESTAMP,
   readBatchHeader,
+  timestampOf,
   VarintReader,
 } from '@fnaa/protocol'
 
@@ -54,7 +54,7 @@ export function recode(bytes: Uint8Array, from: number, most: RecodeLimits = {})
 function record(r: VarintReader, base: number): { event: FlowEvent; offset: number } {
   const end = r.int() + r.at
   r.skip(1)
-  const timestamp = Math.min(MAX_TIMESTAMP, base + r.long())
+  const timestamp = timestampOf(base + r.long())
   const offset = r.int()
   const key = field(r)
   const value = field(r)
