@@ -94,7 +94,7 @@ export const VERBS: readonly Verb[] = Object.freeze([
     'Shows the way in at the broker, with own credentials',
     'flow READ|WRITE [AS label] [ROTATE]',
   ),
-  verb('GET ACCESS', OWN, 'Lists own credentials at brokers', '[flow] [PAGE]'),
+  verb('GET ACCESS', 'own; of a flow: manage', 'Lists credentials at brokers', '[flow] [PAGE]'),
   verb('REMOVE ACCESS', OWN, 'Removes own credentials at a broker', 'flow label'),
   // Subscriptions
   verb('SUBSCRIBE', 'subscribe at the owner, write on the local flow', 'Subscribes to a flow', {

@@ -299,6 +299,7 @@ t.test('PUBLISH direct: their broker is written with a login of its own', async 
   await user.ok(`CREATE FLOW ${LOCAL}`)
   t.match(await user.say(`PUBLISH ${LOCAL} TO ${FLOW} MODE copy`), { code: 501, text: /for SUBSCRIBE/ })
   await user.ok(`PUBLISH ${LOCAL} TO ${FLOW} MODE direct`)
+  t.match((await owner.ok(`GET SUBSCRIBERS ${FLOW}`)).lines, [/ mode=direct phase=ready .*direction=out$/])
   await user.write(LOCAL, 'theirs')
   t.same(await owner.follow(FLOW, 1, { from: { at: 'earliest' } }), ['theirs'])
 })
@@ -319,6 +320,9 @@ t.test('ACCESS FLOW: a login of the application itself', async t => {
   t.match(await alice.say(`ACCESS FLOW ${FLOW} WRITE`), { symbol: 'DENIED' })
   t.match(await owner.say(`REMOVE ACCESS ${FLOW} app`), { symbol: 'NOTFOUND' }, 'not of others')
   t.same((await alice.ok('GET ACCESS')).lines, [`access=app flow=${FLOW} right=read`])
+  t.same((await alice.ok(`GET ACCESS ${FLOW}`)).lines, [`access=app flow=${FLOW} right=read`])
+  t.same((await owner.ok('GET ACCESS')).lines, [])
+  t.same((await owner.ok(`GET ACCESS ${FLOW}`)).lines, [`access=app flow=${FLOW} right=read who=alice@unix.test`])
   const { default: driver } = (await import('./support/letting-driver.js')) as {
     default: import('@fnaa/core/plugin').Driver
   }

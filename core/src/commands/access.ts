@@ -5,7 +5,19 @@ import { keeps, knownWaysIn } from '../federation/serving.js'
 import { endAccess } from '../grants/access-controller.js'
 import { isAlias, shown } from '../names/names.js'
 import { isTrue } from '../resources/conditions.js'
-import { type Context, flow, type Handler, item, list, need, patience, timeout, user, type Words } from './command.js'
+import {
+  type Context,
+  flow,
+  type Handler,
+  item,
+  list,
+  need,
+  patience,
+  seenFlow,
+  timeout,
+  user,
+  type Words,
+} from './command.js'
 
 /** The way in at the broker itself, for a user's own application: the same again until ROTATE. */
 export const accessFlow: Handler = {
@@ -83,13 +95,19 @@ export const getAccess: Handler = {
   run: (cx, command) => {
     const me = cx.subject.principals[0]!
     const name = (command.args as Words)['flow'] as string | undefined
-    const mine = cx.kernel.resources.by('Access', 'who', me).filter(a => name === undefined || isOf(a, name))
+    // Who manages a flow sees everybody's: they read it without the agent, and stand in no other list.
+    const f = name === undefined ? undefined : seenFlow(cx, name)
+    const managed = f !== undefined && cx.kernel.authorizer.mayFlow(cx.subject, 'manage', f)
+    const found = managed
+      ? cx.kernel.resources.by('Access', 'flow', f.name)
+      : cx.kernel.resources.by('Access', 'who', me).filter(a => name === undefined || isOf(a, name))
     return list(
-      mine.map(a =>
+      found.map(a =>
         item([
           ['access', a.spec.label],
           ['flow', shown(a.spec.flow)],
           ['right', a.spec.right],
+          ['who', managed ? a.spec.who : undefined],
         ]),
       ),
       command.options,

@@ -38,6 +38,8 @@ export const getSubscribers: Handler = {
             ['limit', limit],
             ['level', s.status.level],
             ['gaps', s.status.gaps],
+            // They write, by PUBLISH.
+            ['direction', s.spec.direction === 'out' ? 'out' : undefined],
           ],
           { peer: s.spec.peer, cut: s.status.cut, cause: s.spec.cause },
         )
