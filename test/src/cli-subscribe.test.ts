@@ -128,3 +128,26 @@ t.test(
     })
   },
 )
+
+t.test(
+  'a flow that becomes private, a namespace that is taken back, a flow that goes: who is cut off is said',
+  async t => {
+    const to = (flow: string) =>
+      run('subscribe', `${flow}.flows.unix.test`, '--local', `${flow}.flows.emiliano.test`, '--mode', 'fnap')
+    await run('create', 'flow', 'shown.flows.unix.test', '--visibility', 'public')
+    t.match(await to('shown'), { code: 0 })
+    const shut = await run('update', 'flow', 'shown.flows.unix.test', '--visibility', 'private')
+    t.match(shut, { code: 0, stderr: new RegExp(`^${RECEIPT}$`) })
+    const all = ['read,subscribe', 'on', 'namespace', 'flows.unix.test']
+    await run('grant', ...all, 'to', '*@emiliano.test')
+    t.match(await to('shown'), { code: 0 })
+    const taken = await run('revoke', ...all, 'from', '*@emiliano.test')
+    t.match(taken, { code: 0, stderr: new RegExp(`^${RECEIPT}what is granted on a single flow`) })
+    await run('grant', ...all, 'to', '*@emiliano.test')
+    t.match(await to('shown'), { code: 0 })
+    t.match(await run('delete', 'flow', 'shown.flows.unix.test'), {
+      code: 0,
+      stderr: /^test@emiliano\.test is cut off, for the flow is gone \([a-z2-7]{26}\)\n$/,
+    })
+  },
+)

@@ -240,6 +240,10 @@ t.test('YAML: the same options, plugins by package', async t => {
   })
   const odd = await config(t, 'odd.yaml', 'host: [\n')
   t.match(await check(odd), { code: 2, err: /odd\.yaml:\d+:\d+/ })
+  const secret = await config(t, 'secret.yaml', 'host: a.b\n  sasl: { mechanism: plain, password: hunter2 }\n')
+  const said = await check(secret)
+  t.match(said, { code: 2, err: /secret\.yaml:\d+:\d+: \S/ })
+  t.notMatch(said.err, /hunter2/, 'no line of it is shown')
 })
 
 t.test('a config outside the project finds the packages beside fnaad', async t => {

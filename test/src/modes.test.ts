@@ -304,6 +304,21 @@ t.test('PUBLISH direct: their broker is written with a login of its own', async 
   t.same(await owner.follow(FLOW, 1, { from: { at: 'earliest' } }), ['theirs'])
 })
 
+t.test('who blocked whom is in the audit, and a domain tells of its subscribers', async t => {
+  const { a, owner, user } = await two(t)
+  const id = idOf((await user.ok(`SUBSCRIBE ${FLOW} LOCAL ${LOCAL} MODE direct`)).lines[0])
+  await owner.ok('UPDATE PEER emiliano.test BLOCKED yes')
+  const { subscribers } = JSON.parse((await owner.ok('DESCRIBE PEER emiliano.test FORMAT JSON')).lines[0]!)
+  t.match(subscribers, [{ subscriber: id, flow: FLOW, phase: 'revoked', cause: { by: 'test@unix.test' } }])
+  await owner.ok('UPDATE PEER emiliano.test BLOCKED no')
+  const entries = await a.kernel.store.bucket('audit').list('', { limit: 1000 }, c())
+  const all = entries.map(([, e]) => JSON.parse(Buffer.from(e.value).toString()) as { what: string; who: string })
+  t.match(
+    all.filter(e => ['block', 'unblock', 'cut'].includes(e.what)).map(e => `${e.what} by ${e.who}`),
+    ['block by test@unix.test', 'cut by test@unix.test', 'unblock by test@unix.test'],
+  )
+})
+
 t.test('ACCESS FLOW: a login of the application itself', async t => {
   const a = await single(t, letting)
   await a.addUser('alice', 'secret')

@@ -26,7 +26,7 @@ export async function security(plan: Plan, { domain, status }: Pick<Found, 'doma
       }`,
       option(
         'server: module-config: "validator iterator", auto-trust-anchor-file: <root.key>',
-        'unbound.conf of that server',
+        'unbound.conf of that server, where it is Unbound; dns-embedded never validates: ask a resolver beside it',
       ),
     )
   if (signing.ds.length === 0 && signing.keys.length > 0)

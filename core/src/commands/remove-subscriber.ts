@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import { mintId } from '@fnaa/protocol'
-import type { Known } from '../federation/wish.js'
+import { isTombstone, type Known } from '../federation/wish.js'
 import { type Context, ending, flow, type Handler, need, patience, type Words } from './command.js'
 import { removableOf } from './subscriber-of.js'
 
@@ -13,7 +13,7 @@ export const removeSubscriber: Handler = {
     const f = need(cx, 'manage', flow(cx, name, { alias: false }))
     const found = removableOf(cx.kernel, f.name, who)
     const by = cx.subject.principals[0]!
-    for (const s of found) if (!granted(cx, s, f.name)) await bar(cx, s, f.name)
+    for (const s of found) if (!isTombstone(s) && !granted(cx, s, f.name)) await bar(cx, s, f.name)
     await Promise.all(found.map(s => cx.kernel.provider.revoke(s, { by, reason }, patience(cx))))
     for (const s of found)
       await cx.kernel.audit.write({ what: 'remove', who: by, on: f.name, detail: `${s.spec.for} ${s.spec.id}` })

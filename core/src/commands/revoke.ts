@@ -1,9 +1,10 @@
 import { fnapError, type On } from '@fnaa/protocol'
 import type { Right } from '../contract/kinds.js'
+import { isBeingCut } from '../federation/wish.js'
 import { enforceOn, flowsOf } from '../grants/grant-controller.js'
 import { ending, type Handler, patience, type Words } from './command.js'
 import { grantTo, managed } from './grant.js'
-import { isBeingCut, isOf } from './subscriber-of.js'
+import { isOf } from './subscriber-of.js'
 
 const WHY = 'the grant was revoked'
 

@@ -1,5 +1,5 @@
 import { fnapError, isId, whoMatches } from '@fnaa/protocol'
-import { isTombstone, type Known } from '../federation/wish.js'
+import { isBeingCut, isTombstone, type Known } from '../federation/wish.js'
 import type { Kernel } from '../kernel.js'
 
 /** Every live subscriber of a flow that `who` (a principal or pattern) or an id means. @throws FnapError NOTFOUND */
@@ -22,7 +22,3 @@ function matching(k: Kernel, flow: string, who: string, counts: (s: Known) => bo
 
 /** Is it one of those whom a principal or a pattern means? */
 export const isOf = (who: string, s: Known): boolean => whoMatches(who, s.spec.for) || who === s.spec.peer
-
-/** Is it condemned, and something of it still open? */
-export const isBeingCut = (s: Known): boolean =>
-  isTombstone(s) && s.status.phase !== 'revoked' && s.status.phase !== 'gone'

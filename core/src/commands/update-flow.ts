@@ -1,7 +1,7 @@
 import { fnapError, isFnapError } from '@fnaa/protocol'
 import type { FlowSpec } from '../contract/kinds.js'
 import { about } from './about.js'
-import { flow, type Handler, need, type Words } from './command.js'
+import { flow, type Handler, need, patience, type Words } from './command.js'
 import { ready } from './create-flow.js'
 import { newOwner } from './names.js'
 
@@ -34,7 +34,7 @@ export const updateFlow: Handler = {
     await kernel.provider.enforce(
       f.name,
       { by: cx.subject.principals[0]!, reason: 'visibility or owner changed' },
-      cx.call,
+      { ...cx.call, signal: patience(cx) },
     )
     await ready(cx, f.name).catch(async e => {
       // What the broker does not let be changed stays as it was: other changes must not wait for it.

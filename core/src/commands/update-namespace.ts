@@ -1,7 +1,7 @@
 import { fnapError } from '@fnaa/protocol'
 import { enforceOn } from '../grants/grant-controller.js'
 import { about } from './about.js'
-import { type Handler, namespace, type Words } from './command.js'
+import { type Handler, namespace, patience, type Words } from './command.js'
 import { mayCreate } from './create-namespace.js'
 import { newOwner } from './names.js'
 import { namesStand } from './namespace-names.js'
@@ -38,7 +38,7 @@ export const updateNamespace: Handler = {
     )
     // Another owner: what stood on the old one's right ends (hardening H7).
     const cause = { by: cx.subject.principals[0]!, reason: 'the owner of the namespace changed' }
-    await enforceOn(kernel, { kind: 'Namespace', name }, cause, cx.call)
+    await enforceOn(kernel, { kind: 'Namespace', name }, cause, { signal: patience(cx) })
     if (reads) await namesStand(cx, name)
     return `220 OK ${name}`
   },

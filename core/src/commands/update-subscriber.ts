@@ -12,7 +12,10 @@ export const updateSubscriber: Handler = {
     const found = subscribersOf(cx.kernel, f.name, who)
     const broker = cx.kernel.brokers.of(f)
     if (limit !== 'none' && !keeps(broker, limit) && found.some(s => (s.status.mode ?? 'fnap') !== 'fnap'))
-      throw fnapError('NOTSUPPORTED', 'LIMIT is kept by the agent, and one of them reads at the broker itself')
+      throw fnapError(
+        'NOTSUPPORTED',
+        'a LIMIT of that kind is kept by the agent, and one of them reads at the broker itself: it needs MODE fnap',
+      )
     for (const s of found) {
       await cx.kernel.resources.update(
         'Subscriber',

@@ -154,7 +154,7 @@ async function meet(plan: survey.Plan, config: Config, found: survey.Found, tell
         warning(
           'tls',
           'ca',
-          'the certificate is of a CA of its own: strangers do not know it, and level pkix is not reached',
+          'the certificate is of a CA of its own: strangers do not know it, and do not see what is seen from here: to them level pkix is not reached',
         ),
       )
     await survey.surveyKey(plan, found, connection, tell)

@@ -16,7 +16,7 @@ import { enforceLocal } from './local-end.js'
 import { openRequest } from './requests.js'
 import { servedAs } from './serving.js'
 import { type Tracked, Tracking } from './tracking.js'
-import { checkKnown, isTombstone, type Known, sameWish, specOf, stale, type Wish } from './wish.js'
+import { checkKnown, isBeingCut, isTombstone, type Known, sameWish, specOf, stale, type Wish } from './wish.js'
 
 /** Does it rest because it was asked to, and all of it? */
 const isStopped = (s: Known): boolean =>
@@ -124,9 +124,11 @@ export class Provider {
   async enforce(flowName: string, cause: { by: string; reason: string }, c: Call): Promise<void> {
     const flow = this.#k.resources.get('Flow', flowName)
     this.#tracking.cut(flowName, t => !this.#mayStill(t, flow))
+    // Whoever asks for the same again waits for what is not done yet.
+    const open = (s: Known) => !isTombstone(s) || (flow !== undefined && isBeingCut(s))
     const doomed = this.#k.resources
       .by('Subscriber', 'flow', flowName)
-      .filter(s => !isTombstone(s) && s.status.phase !== 'pending' && (!flow || !this.may(s, flow)))
+      .filter(s => open(s) && s.status.phase !== 'pending' && (!flow || !this.may(s, flow)))
     await Promise.all(doomed.map(s => this.revoke(s, cause, c.signal)))
     await enforceLocal(this.#k, flowName, c)
     await this.#k.processors.enforce(flowName, c.signal)

@@ -73,7 +73,7 @@ function whyNot(w: Asked, broker: Broker, limits: Limits): string | undefined {
   const ways = knownWaysIn(broker)
   if (ways.length === 0) return 'the broker of the flow lets nobody in: MODE fnap'
   if (!w.accept.includes(broker.supports.type))
-    return `the flow is at a broker of type ${broker.supports.type}, which is not in ACCEPT`
+    return `the flow is at a broker of type ${broker.supports.type}, for which the agent that asks has no driver (ACCEPT)`
   if (!ways.includes('issued') && w.principal === undefined)
     return 'the broker of the flow admits outsiders by name only: PRINCIPAL is needed'
   if (!keeps(broker, limits)) return `a LIMIT holds, which only the agent keeps: MODE fnap`

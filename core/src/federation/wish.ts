@@ -29,6 +29,10 @@ export type Known = Resource<'Subscriber'>
 
 export const isTombstone = (s: Known): boolean => s.spec.desired === 'revoked' || s.spec.desired === 'gone'
 
+/** Is it condemned, and something of it still open? */
+export const isBeingCut = (s: Known): boolean =>
+  isTombstone(s) && s.status.phase !== 'revoked' && s.status.phase !== 'gone'
+
 /** What 410 says of an ended subscription: when, and the reason, which may be the owner's own words. */
 export function ended(s: Known): Error {
   const revoked = s.spec.desired === 'revoked'
