@@ -48,7 +48,11 @@ async function greeted(cx: Context, located: Located, host: string): Promise<Fna
     () => true,
     () => true,
   )
-  if (await Promise.race([over, pause(SILENCE_MS, false)])) return clear
+  // A timer that is left would keep the process for its whole time, when all has long been done.
+  const waiting = new AbortController()
+  const silence = pause(SILENCE_MS, false, { signal: waiting.signal }).catch(() => false)
+  const spoke = await Promise.race([over, silence]).finally(() => waiting.abort())
+  if (spoke) return clear
   cx.debug.say('It says nothing: trying TLS from the first byte')
   const secure = at(true)
   const first = await Promise.any([clear, secure]).catch(() => null)
