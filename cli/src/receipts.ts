@@ -19,9 +19,10 @@ type Subscribers = ReadonlyMap<string, Seen>
 /** Flows of a namespace that are looked at, at most. */
 const MOST_FLOWS = 200
 
+const ended = (s: Seen | undefined): boolean => s?.phase === 'revoked' || s?.phase === 'gone'
+
 /** Is it ended for good, or being ended? */
-export const over = (s: Seen | undefined): boolean =>
-  s !== undefined && (s.phase === 'revoked' || s.phase === 'gone' || s.cause !== undefined)
+export const over = (s: Seen): boolean => ended(s) || s.cause !== undefined
 
 /** Who subscribes to flows and who did; undefined where it is not shown to the caller. */
 export async function subscribersOf(session: Session, ...flows: readonly string[]): Promise<Subscribers | undefined> {
@@ -52,17 +53,18 @@ export async function flowsIn(session: Session, namespace: string): Promise<stri
 
 /**
  * Does what cuts somebody off, and notes the receipts: also of what is not over when the agent has waited long enough, for then it
- * matters most. @param look who there is, before and after; undefined where it cannot be seen
+ * matters most.
+ * @param look who there is, before and after; undefined where it cannot be seen, or where nobody is cut off
  * @returns who there was before
  */
 export async function withReceipts(
   cx: Context,
-  look: () => Promise<Subscribers | undefined>,
+  look: (() => Promise<Subscribers | undefined>) | undefined,
   work: () => Promise<void>,
 ): Promise<Subscribers | undefined> {
-  const before = cx.settings.quiet ? undefined : await look()
+  const before = cx.settings.quiet ? undefined : await look?.()
   const tell = async () => {
-    const after = before && (await look())
+    const after = before && (await look?.())
     if (!before || !after) return
     const lines = receipts(before, after)
     for (const line of lines) cx.note(line)
@@ -81,18 +83,14 @@ export async function withReceipts(
 /** A line for each that was cut off between two looks: what was cut when, or is still to be. */
 function receipts(before: Subscribers, after: Subscribers): string[] {
   return [...after.values()]
-    .filter(s => over(s) && s.cause?.reason !== 'unsubscribed')
-    .filter(s => !over(before.get(s.subscriber)) || isOpen(before.get(s.subscriber)))
+    .filter(s => over(s) && s.cause?.reason !== 'unsubscribed' && !ended(before.get(s.subscriber)))
     .map(s => safe(sentence(s, before.get(s.subscriber))))
 }
-
-/** One that was being cut off already. */
-const isOpen = (s: Seen | undefined): boolean => s !== undefined && s.phase !== 'revoked' && s.phase !== 'gone'
 
 function sentence(s: Seen, before: Seen | undefined): string {
   if (before?.phase === 'pending')
     return `the request of ${s.who} for ${s.flow} is ended (${s.subscriber}); they may ask again`
   const times = Object.entries(s.cut ?? {}).map(([what, at]) => `${what} ${at === 'pending' ? 'still pending' : at}`)
-  const open = isOpen(s) && times.length === 0 ? 'not yet' : 'nothing was open'
-  return `${s.who} is cut off from ${s.flow} (${s.subscriber}): ${times.join(', ') || open}`
+  const none = ended(s) ? 'nothing was open' : 'not yet'
+  return `${s.who} is cut off from ${s.flow} (${s.subscriber}): ${times.join(', ') || none}`
 }

@@ -3,7 +3,7 @@ import type { Context } from './context.js'
 import { type Given, requestOf } from './line.js'
 import { over, type Seen, subscribersFrom, subscribersOf, withReceipts } from './receipts.js'
 import { byGrants } from './run-grants.js'
-import { printReply, titleOf, withSession } from './run-verb.js'
+import { runWith } from './run-verb.js'
 import type { Session } from './session.js'
 import { safe } from './text.js'
 import type { CommandSpec } from './tree.js'
@@ -14,13 +14,8 @@ const domainOf = (who: string): string => who.slice(who.indexOf('@') + 1)
 export async function runRemoveSubscriber(cx: Context, spec: CommandSpec, words: readonly string[], given: Given) {
   const request = requestOf(spec, words, given)
   const { flow, who } = request.args as { flow: string; who: string }
-  cx.debug.say(titleOf(request))
-  await withSession(cx, request, async session => {
-    const before = await withReceipts(
-      cx,
-      () => subscribersOf(session, flow),
-      async () => printReply(cx, request, await session.command(request.line)),
-    )
+  await runWith(cx, request, async (session, run) => {
+    const before = await withReceipts(cx, () => subscribersOf(session, flow), run)
     const named = (s: Seen) => (isId(who) ? s.subscriber === who : whoMatches(who, s.who) || domainOf(s.who) === who)
     const cut = [...(before?.values() ?? [])].filter(s => !over(s) && s.phase !== 'pending' && named(s))
     for (const one of new Set(cut.map(s => s.who))) for (const note of await back(cx, session, flow, one)) cx.note(note)
@@ -49,12 +44,10 @@ async function back(cx: Context, session: Session, flow: string, one: string): P
 export async function runUpdatePeer(cx: Context, spec: CommandSpec, words: readonly string[], given: Given) {
   const request = requestOf(spec, words, given)
   const { domain } = request.args as { domain: string }
-  cx.debug.say(titleOf(request))
-  await withSession(cx, request, async session => {
-    const run = async () => printReply(cx, request, await session.command(request.line))
-    if (request.options['blocked'] === true) await withReceipts(cx, () => subscribersFrom(session, domain), run)
-    else await run()
-    if (request.options['blocked'] === false) cx.note('what was cut off stays so: they may subscribe again')
+  await runWith(cx, request, async (session, run) => {
+    const { blocked } = request.options
+    await withReceipts(cx, blocked === true ? () => subscribersFrom(session, domain) : undefined, run)
+    if (blocked === false) cx.note('what was cut off stays so: they may subscribe again')
     const peer = await session.look(`DESCRIBE PEER ${domain}`)
     // Only who has proved itself here has a level.
     if (!peer || peer.lines.some(line => line.startsWith('level='))) return
@@ -69,13 +62,10 @@ export async function runUpdatePeer(cx: Context, spec: CommandSpec, words: reado
 export async function runUpdateFlow(cx: Context, spec: CommandSpec, words: readonly string[], given: Given) {
   const request = requestOf(spec, words, given)
   const { flow } = request.args as { flow: string }
-  cx.debug.say(titleOf(request))
-  await withSession(cx, request, async session => {
-    const run = async () => printReply(cx, request, await session.command(request.line))
+  await runWith(cx, request, async (session, run) => {
     const { visibility, owner } = request.options
     const narrows = owner !== undefined || (visibility !== undefined && visibility !== 'public')
-    if (narrows) await withReceipts(cx, () => subscribersOf(session, flow), run)
-    else await run()
+    await withReceipts(cx, narrows ? () => subscribersOf(session, flow) : undefined, run)
   })
 }
 
@@ -83,10 +73,9 @@ export async function runUpdateFlow(cx: Context, spec: CommandSpec, words: reado
 export async function runDeleteFlow(cx: Context, spec: CommandSpec, words: readonly string[], given: Given) {
   const request = requestOf(spec, words, given)
   const { flow } = request.args as { flow: string }
-  cx.debug.say(titleOf(request))
-  await withSession(cx, request, async session => {
+  await runWith(cx, request, async (session, run) => {
     const before = cx.settings.quiet ? undefined : await subscribersOf(session, flow)
-    await printReply(cx, request, await session.command(request.line))
+    await run()
     for (const s of before?.values() ?? [])
       if (!over(s)) cx.note(`${safe(s.who)} is cut off, for the flow is gone (${s.subscriber})`)
   })

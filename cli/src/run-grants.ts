@@ -4,7 +4,7 @@ import type { Context } from './context.js'
 import { type Given, type Request, requestOf } from './line.js'
 import { isDocument, type Row, rowsOf } from './output.js'
 import { flowsIn, subscribersOf, withReceipts } from './receipts.js'
-import { printReply, titleOf, withSession } from './run-verb.js'
+import { printReply, runWith, titleOf, withSession } from './run-verb.js'
 import type { Session } from './session.js'
 import type { CommandSpec } from './tree.js'
 
@@ -50,15 +50,10 @@ function joined(a: Reply, b: Reply, json: boolean): Reply {
 /** REVOKE, the receipts of who was cut off by it, and a note of all that still gives `who` what was taken. */
 export async function runRevoke(cx: Context, spec: CommandSpec, words: readonly string[], given: Given) {
   const request = requestOf(spec, words, given)
-  cx.debug.say(titleOf(request))
-  await withSession(cx, request, async session => {
+  await runWith(cx, request, async (session, run) => {
     const { on } = request.args as { on: On }
     const flows = on.kind === 'Flow' ? [on.name] : cx.settings.quiet ? [] : await flowsIn(session, on.name)
-    await withReceipts(
-      cx,
-      async () => flows && subscribersOf(session, ...flows),
-      async () => printReply(cx, request, await session.command(request.line)),
-    )
+    await withReceipts(cx, async () => flows && subscribersOf(session, ...flows), run)
     if (!cx.settings.quiet) for (const note of await left(cx, session, request)) cx.note(note)
   })
 }

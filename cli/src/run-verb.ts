@@ -63,6 +63,21 @@ async function namespacesAt(session: Session): Promise<string[]> {
   return rowsOf(reply?.lines ?? []).map(firstValue)
 }
 
+/**
+ * Runs one command of the table whose reply is not all that is printed.
+ * @param work calls `run`, which says the command and prints its reply
+ */
+export async function runWith(
+  cx: Context,
+  request: Request,
+  work: (session: Session, run: () => Promise<void>) => Promise<void>,
+): Promise<void> {
+  cx.debug.say(titleOf(request))
+  await withSession(cx, request, session =>
+    work(session, async () => printReply(cx, request, await session.command(request.line))),
+  )
+}
+
 /** Runs one command of the table and prints its reply. */
 export async function runVerb(cx: Context, spec: CommandSpec, words: readonly string[], given: Given): Promise<void> {
   const request = requestOf(spec, words, given, isDocument(cx.settings.output))

@@ -66,7 +66,7 @@ async function rest(k: Kernel, s: Known, reason: string, c: Call): Promise<numbe
   // Where nobody asked, the phase is what tells the feed.
   if (reason !== 'Stopped' && s.status.phase !== 'stopped') await stopped('Stopping')
   const again = await restEndpoint(k, s, reason === 'Suspended', c).catch(e => {
-    if (!PASSES.some(code => isFna(e, code))) throw e
+    if (!passes(e)) throw e
     k.log.debug({ subscriber: s.name, err: e }, 'the broker cannot shut it out yet')
     return CUT_AGAIN_MS
   })
@@ -141,6 +141,8 @@ async function condemn(k: Kernel, s: Known, desired: 'revoked' | 'gone', reason:
 /** Milliseconds until a broker that did not answer is asked again: once it is back, whoever was cut off is so within seconds. */
 const CUT_AGAIN_MS = 3_000
 const PASSES = ['FNA_ERR_UNAVAILABLE', 'FNA_ERR_PLUGIN_TIMEOUT', 'FNA_ERR_TIMEOUT'] as const
+/** Is it that a broker does not answer, which it may do again? */
+const passes = (e: unknown): boolean => PASSES.some(code => isFna(e, code))
 
 /** Rule 14. Every cut has its time in the receipt; the tombstone is written after the last. */
 async function cut(k: Kernel, s: Known, c: Call): Promise<number | undefined> {
@@ -167,7 +169,7 @@ async function cut(k: Kernel, s: Known, c: Call): Promise<number | undefined> {
       n => (same(sorts(n.status.cut), sorts(said)) ? undefined : { status: { ...n.status, cut: said } }),
       c,
     )
-    if (!PASSES.some(code => isFna(e, code))) throw e
+    if (!passes(e)) throw e
     k.log.debug({ subscriber: s.name, err: e }, 'the broker cannot cut it off yet')
     return CUT_AGAIN_MS
   })

@@ -16,8 +16,8 @@ const SPECIAL = 0x08 | 0x10 | 0x20 | 0x40
 export const MERGE = { below: 16_384, upTo: 262_144 } as const
 
 /**
- * May it be merged with others? Its records are not compressed, nothing about it is special, and all its times are
- * some: from another, its neighbours' events might be further away than a record can say.
+ * May it be merged with others? Its records are not compressed, nothing about it is special, and it counts from a
+ * time that is one, to one: from another, its neighbours' events might be further away than a record can say.
  */
 export function mergeable(bytes: Uint8Array): boolean {
   const b = asBuffer(bytes)

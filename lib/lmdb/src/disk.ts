@@ -200,7 +200,7 @@ export class Disk {
     if (jobs.length === 0) return
     try {
       // Not a child transaction, which could be undone but takes a sixth longer: nothing that is written here is refused.
-      await this.root.transaction(() => this.execute(jobs, ++this.groups))
+      await this.root.transaction(() => execute(jobs, ++this.groups))
       this.failure = undefined
     } catch (e) {
       this.failure = await this.explain(e)
@@ -208,22 +208,6 @@ export class Disk {
       return
     }
     for (const job of jobs) settle(job)
-  }
-
-  private execute(jobs: readonly Job[], group: number): void {
-    for (const job of jobs) {
-      const writes: Write[] = []
-      try {
-        job.outcome = { result: job.work((...write) => writes.push(writable(write)), group) }
-      } catch (error) {
-        job.outcome = { error }
-        continue
-      }
-      for (const [table, key, value] of writes) {
-        if (value === null) table.remove(key)
-        else table.put(key, value as Buffer)
-      }
-    }
   }
 
   private async explain(e: unknown): Promise<FnaError> {
@@ -263,6 +247,22 @@ interface Stats {
   readonly lastPageNumber: number
 }
 const pages = (s: PageCounts): number => s.treeBranchPageCount + s.treeLeafPageCount + s.overflowPages
+
+function execute(jobs: readonly Job[], group: number): void {
+  for (const job of jobs) {
+    const writes: Write[] = []
+    try {
+      job.outcome = { result: job.work((...write) => writes.push(writable(write)), group) }
+    } catch (error) {
+      job.outcome = { error }
+      continue
+    }
+    for (const [table, key, value] of writes) {
+      if (value === null) table.remove(key)
+      else table.put(key, value as Buffer)
+    }
+  }
+}
 
 type Write = readonly [table: Table, key: Buffer, value: Uint8Array | null]
 
