@@ -1,7 +1,9 @@
 // `npm test`: sets up what is missing, then runs every test; arguments are passed on to tap (a file, -g PATTERN …).
-import { spawnSync } from 'node:child_process'
-import { mkdirSync, readFileSync, rmSync } from 'node:fs'
+import { spawn, spawnSync } from 'node:child_process'
+import { once } from 'node:events'
+import { createWriteStream, mkdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { pipeline } from 'node:stream/promises'
 import { prepareTests, root, setup } from './setup.mjs'
 
 /**
@@ -27,19 +29,18 @@ function failures(tap) {
 
 setup()
 prepareTests()
-const args = process.argv.slice(2)
-const log = join(root, '.tap', 'last.tap')
-mkdirSync(join(root, '.tap'), { recursive: true })
-rmSync(log, { force: true })
-const tap = join(root, 'node_modules', '.bin', 'tap')
-const done = spawnSync(tap, ['run', `--output-file=${log}`, ...args], { cwd: root, stdio: 'inherit' })
-process.exitCode = done.status ?? 1
-if (process.exitCode !== 0) {
-  let found = []
-  try {
-    found = failures(readFileSync(log, 'utf8'))
-  } catch {
-    // tap itself did not start: it has said so.
-  }
+const command = [join(root, 'node_modules', '.bin', 'tap'), ['run', ...process.argv.slice(2)]]
+if (process.stdout.isTTY) {
+  // tap's reporter for a terminal ends with what failed.
+  process.exitCode = spawnSync(...command, { cwd: root, stdio: 'inherit' }).status ?? 1
+} else {
+  // tap's own --output-file would print everything twice where standard output is no terminal.
+  const log = join(root, '.tap', 'last.tap')
+  mkdirSync(join(root, '.tap'), { recursive: true })
+  const run = spawn(...command, { cwd: root, stdio: ['inherit', 'pipe', 'inherit'] })
+  run.stdout.pipe(process.stdout)
+  const [[status]] = await Promise.all([once(run, 'close'), pipeline(run.stdout, createWriteStream(log))])
+  process.exitCode = status ?? 1
+  const found = status === 0 ? [] : failures(readFileSync(log, 'utf8'))
   if (found.length > 0) console.log(`\nWhat failed (the whole run is in ${log}):\n\n${found.join('\n')}`)
 }
