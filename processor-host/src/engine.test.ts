@@ -1,5 +1,5 @@
 import type { Driver, RunStatus, Sink, Source } from '@fnaa/core/plugin'
-import { batchOf, encodeBatch } from '@fnaa/protocol'
+import { batchOf, encodeBatch, type From } from '@fnaa/protocol'
 import t, { type Test } from 'tap'
 import { Engine } from './engine.js'
 import type { RunSpec } from './run-spec.js'
@@ -33,8 +33,8 @@ class Broken implements Source {
   async close() {}
 }
 
-/** Runs a Bridge between the two until it has failed. @returns what it said last */
-async function untilFailed(t: Test, source: Source, write: Sink['write']): Promise<RunStatus> {
+/** A Bridge between the two. */
+function bridge(source: Source, write: Sink['write'], report: (s: RunStatus) => void, from?: From): Engine {
   const sink: Sink = { write, restore: async () => null, close: async () => undefined }
   const wire = { source: async () => source, sink: async () => sink, close: async () => undefined }
   const driver: Driver = { open: async () => wire }
@@ -52,11 +52,15 @@ async function untilFailed(t: Test, source: Source, write: Sink['write']): Promi
     config: {},
     network: { servers: [], trustAd: false, allow: [] },
     sources: [{ ...port, name: 'from' }],
-    sinks: [{ ...port, name: 'to' }],
+    sinks: [{ ...port, name: 'to', ...(from && { from }) }],
   }
+  return new Engine({ run, secrets: {} } as unknown as RunSpec, quiet, report)
+}
+
+/** Runs it until it has failed. @returns what it said last */
+function untilFailed(t: Test, source: Source, write: Sink['write']): Promise<RunStatus> {
   return new Promise(resolve => {
-    const spec = { run, secrets: {} } as unknown as RunSpec
-    const engine = new Engine(spec, quiet, s => s.phase === 'failed' && resolve(s))
+    const engine = bridge(source, write, s => s.phase === 'failed' && resolve(s))
     t.teardown(() => engine.stop())
     engine.start()
   })
@@ -81,4 +85,42 @@ t.test('a sink that hangs does not hold it up for ever', async t => {
   const status = await untilFailed(t, source, () => new Promise(() => undefined))
   t.match(status.error, /damaged/)
   t.same(source.committed, [])
+})
+
+t.test('what is stopped while it opens ends, whatever its source does afterwards', async t => {
+  const source = new Broken(0)
+  let read = false
+  const stopped = new Promise<void>((resolve, reject) => {
+    // The last that is asked before events are.
+    source.position = async () => {
+      engine.stop().then(resolve, reject)
+      return { epoch: 'e', shards: {} }
+    }
+  })
+  source.read = async function* () {
+    read = true
+    await new Promise(() => undefined)
+  }
+  const engine = bridge(
+    source,
+    async () => ({ cursor: '' }),
+    () => undefined,
+  )
+  engine.start()
+  await stopped
+  t.notOk(read)
+})
+
+t.test('so does what is stopped before it opens, with a place for each sink or not', async t => {
+  for (const from of [undefined, { at: 'earliest' }] as const) {
+    const engine = bridge(
+      new Broken(0),
+      async () => ({ cursor: '' }),
+      () => undefined,
+      from,
+    )
+    engine.start()
+    await engine.stop()
+    t.equal(engine.status().phase, 'starting')
+  }
 })

@@ -123,6 +123,7 @@ export class Engine {
     const c: Call = { signal: this.#stop.signal }
     const { run } = this.#spec
     const program = await load<Program>(run.program)
+    if (c.signal.aborted) return
     const route = program.route(run.config)
     if (run.sinks.some(p => p.from)) return this.#fanOut(route, c)
     const wires = (all: readonly Port[]) => Promise.all(all.map(p => this.#wire(p, c)))
@@ -136,6 +137,8 @@ export class Engine {
     this.#commits = run.sources.map(() => [])
     this.#sources = await Promise.all(run.sources.map((p, i) => this.#openSource(p, from[i]!, i, kept, c)))
     await this.#measure(c)
+    // Stopped while it opened: a driver that only hears what aborts later would be read for ever.
+    if (c.signal.aborted) return
     this.#open = true
     this.#enter(this.#turn)
     void this.#watchLag(c)

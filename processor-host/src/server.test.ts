@@ -23,7 +23,7 @@ const driver = module(
   `const { state } = globalThis
 export default { async open(endpoint) { return {
   async source() { return {
-    async *read(c) { await new Promise(r => c.signal.addEventListener('abort', r)) },
+    async *read(c) { if (!c.signal.aborted) await new Promise(r => c.signal.addEventListener('abort', r)) },
     async commit() {}, async lag() { return { epoch: 'e', shards: {} } },
     async position() { return { epoch: 'e', shards: {} } }, async close() {},
   } },

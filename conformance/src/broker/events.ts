@@ -163,6 +163,11 @@ export const eventCases: readonly BrokerCase[] = [
           ended.catch(() => {}),
         )
       }
+      const late = await x.source(queue, { reader: 'late' })
+      const ended = (async () => {
+        for await (const _ of late.read(call(AbortSignal.abort())));
+      })().catch(() => {})
+      await within(2000, 'a read that begins after its signal has aborted to end', ended)
     },
   },
   {
