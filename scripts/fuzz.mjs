@@ -2,7 +2,7 @@
 import { spawnSync } from 'node:child_process'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
-import { prepareTests, root, setup } from './setup.mjs'
+import { root, setupTests } from './setup.mjs'
 
 const { values } = parseArgs({
   options: {
@@ -10,8 +10,7 @@ const { values } = parseArgs({
     seed: { type: 'string', default: String(Date.now() % 2 ** 31) },
   },
 })
-setup()
-prepareTests()
+setupTests()
 const files = [
   'lib/kafka-wire/dist/fuzz.test.js',
   'client/dist/dns-fuzz.test.js',

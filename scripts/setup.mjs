@@ -48,7 +48,7 @@ export function build({ quiet = true } = {}) {
 }
 
 /** tap is built with the plugins of .taprc: without it, it would run the tests through a TypeScript loader of its own. */
-export function prepareTests() {
+function prepareTests() {
   const built = join(root, 'node_modules', '.fnaad-tap')
   const wanted = createHash('sha256')
     .update(readFileSync(join(root, '.taprc')))
@@ -61,5 +61,13 @@ export function prepareTests() {
 export function setup() {
   checkNode()
   install()
+  build()
+}
+
+/** What tests need besides. tap comes before the build: its types would be newer than what was built, and all be built again during the tests. */
+export function setupTests() {
+  checkNode()
+  install()
+  prepareTests()
   build()
 }

@@ -5,7 +5,7 @@ import { spawnSync } from 'node:child_process'
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { parseArgs } from 'node:util'
-import { prepareTests, root, setup } from './setup.mjs'
+import { root, setupTests } from './setup.mjs'
 
 const { values } = parseArgs({
   options: {
@@ -35,8 +35,7 @@ if (values.resume) {
   }
   writeFileSync(log, `${JSON.stringify({ seed: Number(values.seed), kafka: Number(values.kafka) })}\n`)
 }
-setup()
-prepareTests()
+setupTests()
 process.stderr.write(`seed ${values.seed}${values.kafka === '0' ? '' : `, log ${log}`}\n`)
 const files = [
   values.kills !== '0' && 'test/dist/kill-steps.test.js',

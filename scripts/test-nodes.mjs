@@ -2,15 +2,14 @@
 import { spawnSync } from 'node:child_process'
 import { existsSync, mkdirSync } from 'node:fs'
 import { join } from 'node:path'
-import { prepareTests, root, setup, sh } from './setup.mjs'
+import { root, setupTests, sh } from './setup.mjs'
 
 const MAJORS = process.argv.slice(2).length > 0 ? process.argv.slice(2) : ['22', '24']
 const UNITS = ['protocol', 'client', 'core', 'conformance', 'cli', 'processor-host', 'plugins/*', 'lib/*'].map(
   p => `${p}/dist/**/*.test.js`,
 )
 
-setup()
-prepareTests()
+setupTests()
 for (const major of MAJORS) {
   const directory = join(root, '.cache', `node-${major}`)
   const pkg = `node-${process.platform === 'win32' ? 'win' : process.platform}-${process.arch}`

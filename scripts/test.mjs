@@ -4,7 +4,7 @@ import { once } from 'node:events'
 import { createWriteStream, mkdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { pipeline } from 'node:stream/promises'
-import { prepareTests, root, setup } from './setup.mjs'
+import { root, setupTests } from './setup.mjs'
 
 /**
  * Everything in `tap` (the whole of a run) that failed, each with the YAML that says why: what a reader of a long log wants
@@ -27,8 +27,7 @@ function failures(tap) {
   return found
 }
 
-setup()
-prepareTests()
+setupTests()
 const command = [join(root, 'node_modules', '.bin', 'tap'), ['run', ...process.argv.slice(2)]]
 if (process.stdout.isTTY) {
   // tap's reporter for a terminal ends with what failed.
