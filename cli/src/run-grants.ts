@@ -14,6 +14,9 @@ const BY_VISIBILITY: Readonly<Record<string, readonly string[]>> = {
   listed: ['describe'],
 }
 
+/** The rights of who is barred. */
+const BARRED = 'none'
+
 /** Owner, namespace and visibility of what a grant is on; grants of the namespace count for its flows. */
 async function standing(session: Session, on: On): Promise<Row | undefined> {
   const noun = on.kind === 'Flow' ? `FLOW ${on.name} FULL` : `NAMESPACE ${on.name}`
@@ -97,7 +100,8 @@ export async function byGrants(cx: Context, session: Session, { on, who, rights 
     for (const g of rowsOf(reply?.lines ?? [])) {
       const found = byGrant(g, place.toLowerCase(), who, rights, cx)
       still.push(...found)
-      if (place === places[0] && found.length === 0 && g.get('to') === who) kept = g.get('rights')
+      const same = g.get('to') === who && g.get('rights') !== BARRED
+      if (place === places[0] && found.length === 0 && same) kept = g.get('rights')
     }
   }
   return { still, unseen, of, kept }

@@ -71,7 +71,11 @@ function gate(): { readonly asked: Promise<void>; readonly before: Before; open(
   let open = () => undefined as void
   const asked = new Promise<void>(resolve => (ask = resolve))
   const opened = new Promise<void>(resolve => (open = resolve))
-  return { asked, before: () => (ask(), opened), open: () => open() }
+  const before = () => {
+    ask()
+    return opened
+  }
+  return { asked, before, open: () => open() }
 }
 
 const phaseOf = ({ a, id }: Scene) => {

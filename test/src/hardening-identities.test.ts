@@ -212,6 +212,45 @@ t.test('two agents', async t => {
     t.match(await bob.rest(), /^421 CLOSING/, 'the session of an account whose password changed is cut')
   })
 
+  await t.test(
+    'H7 who came by visibility and is removed is barred, its whole domain, until a GRANT names it',
+    async t => {
+      const name = 'barred.flows.unix.test'
+      const bars = () => a.kernel.resources.list('Grant').filter(g => g.spec.on.name === name && g.spec.deny).length
+      await b.addUser('dave', 'a long password')
+      const user = await b.login(t)
+      await user.ok('GRANT manage ON NAMESPACE flows.emiliano.test TO dave@emiliano.test')
+      const dave = await b.login(t, 'dave', 'a long password')
+      const subscribe = (who: typeof user, local: string) =>
+        who.say(`SUBSCRIBE ${name} LOCAL ${local}.flows.emiliano.test`)
+      await owner.ok(`CREATE FLOW ${name} VISIBILITY public`)
+      t.match(await subscribe(user, 'b1'), { kind: 'data' })
+      await owner.ok(`REMOVE SUBSCRIBER ${name} test@emiliano.test`)
+      const { lines } = await owner.ok(`GET GRANTS ON FLOW ${name}`)
+      t.same(
+        lines.map(line => line.replace(/^grant=\S+ /, '')).sort(),
+        ['*@emiliano.test', 'emiliano.test'].map(to => `on=flow:${name} to=${to} rights=none`),
+      )
+      await owner.ok(`GRANT read,subscribe ON FLOW ${name} TO *`)
+      t.match(await subscribe(dave, 'b2'), { symbol: 'NOTFOUND' }, 'what all may, it may not')
+      await owner.ok(`GRANT read,subscribe ON FLOW ${name} TO test@emiliano.test`)
+      await user.ok('UNSUBSCRIBE b1.flows.emiliano.test')
+      t.match(await subscribe(user, 'b1'), { kind: 'data' }, 'who is named may')
+      t.match(await subscribe(dave, 'b2'), { symbol: 'NOTFOUND' }, 'and nobody else of its domain')
+      await owner.ok(`GRANT read,subscribe ON FLOW ${name} TO *@emiliano.test`)
+      t.equal(bars(), 0)
+      t.match(await subscribe(dave, 'b2'), { kind: 'data' })
+      for (const rights of ['*@emiliano.test', '*'])
+        await owner.ok(`REVOKE read,subscribe ON FLOW ${name} FROM ${rights}`)
+      await dave.ok('UNSUBSCRIBE b2.flows.emiliano.test')
+      t.match(await subscribe(dave, 'b3'), { kind: 'data' }, 'by visibility again')
+      await owner.ok(`REMOVE SUBSCRIBER ${name} dave@emiliano.test`)
+      t.equal(bars(), 2)
+      await owner.ok(`DELETE FLOW ${name}`)
+      t.equal(bars(), 0, 'a bar goes with its flow')
+    },
+  )
+
   await t.test('H9 requests without a grant are bounded; the tombstone of an unknown ID is short', async t => {
     await owner.ok('CREATE FLOW ask.flows.unix.test REQUESTS yes')
     const ask = (n: string) =>

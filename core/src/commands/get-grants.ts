@@ -3,7 +3,7 @@ import type { Resource } from '../contract/store.js'
 import { type Handler, item, list, type Words } from './command.js'
 import { managed } from './grant.js'
 
-/** On a thing, for who manages it; without ON, those that are the caller's own. */
+/** On a thing, for who manages it, with who is barred from it; without ON, those that are the caller's own. */
 export const getGrants: Handler = {
   id: 'GET GRANTS',
   run: (cx, command) => {
@@ -26,7 +26,7 @@ export const getGrants: Handler = {
           ['grant', g.name],
           ['on', `${g.spec.on.kind.toLowerCase()}:${g.spec.on.name}`],
           ['to', g.spec.to],
-          ['rights', g.spec.rights.join(',')],
+          ['rights', g.spec.deny ? 'none' : g.spec.rights.join(',')],
           ['expires', g.spec.expires],
           ['limit', limit],
         ])

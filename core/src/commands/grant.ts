@@ -15,7 +15,7 @@ export function managed(cx: Context, on: On): On {
 
 /** The grant for exactly this who on this thing; there is at most one. */
 export const grantTo = (cx: Context, on: On, to: string): Resource<'Grant'> | undefined =>
-  cx.kernel.authorizer.grantsOn(on.kind, on.name).find(g => g.spec.to === to)
+  cx.kernel.authorizer.grantsOn(on.kind, on.name).find(g => !g.spec.deny && g.spec.to === to)
 
 export interface Gift {
   readonly on: On
@@ -26,17 +26,15 @@ export interface Gift {
   readonly request?: string
 }
 
-/** GRANT again adds rights and replaces EXPIRES and LIMIT. A bar on the same who is lifted. */
+/** GRANT again adds rights and replaces EXPIRES and LIMIT. A bar on the same domain or user is lifted. */
 export async function give(cx: Context, g: Gift): Promise<string> {
   const { resources, authorizer, clock } = cx.kernel
   const strong = g.rights.some(r => r === 'manage' || r === 'write')
   if (strong && (g.to === '*' || g.to === 'anonymous'))
     throw fnapError('BADVALUE', 'manage and write are never granted to * or anonymous')
   if (g.expires !== undefined && g.expires <= clock.now()) throw fnapError('BADVALUE', 'EXPIRES must lie ahead')
-  void authorizer
-  for (const bar of resources.list('Grant')) {
-    const same = bar.spec.deny === true && bar.spec.on.kind === g.on.kind && bar.spec.on.name === g.on.name
-    if (same && (bar.spec.to === g.to || g.to.endsWith(`@${bar.spec.to.replace(/^\*@/, '')}`)))
+  for (const bar of authorizer.grantsOn(g.on.kind, g.on.name)) {
+    if (bar.spec.deny && [g.to, `*@${g.to}`, g.to.replace(/^\*@/, '')].includes(bar.spec.to))
       await resources.delete('Grant', bar.name, cx.call, bar.uid)
   }
   const rest = {

@@ -28,7 +28,9 @@ const granted = (cx: Context, s: Known, name: string): boolean => {
 
 async function bar(cx: Context, s: Known, name: string): Promise<void> {
   const own = cx.kernel.config.domains.includes(s.spec.peer)
+  const barred = cx.kernel.authorizer.grantsOn('Flow', name).filter(g => g.spec.deny)
   for (const to of own ? [s.spec.for] : [s.spec.peer, `*@${s.spec.peer}`]) {
+    if (barred.some(g => g.spec.to === to)) continue
     await cx.kernel.resources.create(
       {
         kind: 'Grant',

@@ -54,19 +54,23 @@ export class Authorizer {
 
   onFlow(s: Subject, flow: Resource<'Flow'>): number {
     if (isOwner(s, flow.spec.owner) || this.isAdministrator(s)) return ALL
-    const granted = this.#of(s, 'Flow', flow.name)
-    if (granted < 0) return 0
-    let bits = granted | Math.max(0, this.onNamespace(s, flow.spec.namespace))
+    const barred = this.#matching(s, 'Flow', flow.name).some(g => g.spec.deny)
+    let bits = this.#of(s, 'Flow', flow.name, barred) | this.#onNamespace(s, flow.spec.namespace, barred)
+    if (barred) return bits
     if (flow.spec.visibility === 'public') bits |= PUBLIC
     else if (flow.spec.visibility === 'listed') bits |= WITH.describe
     return s.type === 'anonymous' ? bits & WITH.read : bits
   }
 
   onNamespace(s: Subject, name: string): number {
+    return this.#onNamespace(s, name, false)
+  }
+
+  #onNamespace(s: Subject, name: string, barred: boolean): number {
     if (this.isAdministrator(s)) return ALL
     const ns = this.#resources.get('Namespace', name)
     if (ns && isOwner(s, ns.spec.owner)) return ALL
-    const bits = Math.max(0, this.#of(s, 'Namespace', name))
+    const bits = this.#of(s, 'Namespace', name, barred)
     return s.type === 'anonymous' ? bits & WITH.read : bits
   }
 
@@ -103,16 +107,17 @@ export class Authorizer {
       .map(n => n.name)
   }
 
+  /** Those that bar somebody too (`deny`). */
   grantsOn(kind: 'Namespace' | 'Flow', name: string): Resource<'Grant'>[] {
-    return [...(this.#grants.get(`${kind}/${name}`)?.values() ?? [])].filter(g => !g.spec.deny)
+    return [...(this.#grants.get(`${kind}/${name}`)?.values() ?? [])]
   }
 
-  /** The bits of the grants that match; -1 where the subject is barred. */
-  #of(s: Subject, kind: 'Namespace' | 'Flow', name: string): number {
+  /** The bits of the grants that match; of who is barred (hardening H7) those alone that name it: what all may, it may not. */
+  #of(s: Subject, kind: 'Namespace' | 'Flow', name: string, barred = false): number {
+    if (s.suspended) return 0
     let bits = 0
     for (const g of this.#matching(s, kind, name)) {
-      if (g.spec.deny) return -1
-      if (s.suspended) continue
+      if (barred && g.spec.to === '*') continue
       for (const right of g.spec.rights) bits |= WITH[right]
     }
     return bits
