@@ -40,7 +40,7 @@ export class LineReader {
     this.#chunk = chunk
     this.#start = 0
     // Looked at once for the whole chunk: most hold neither NUL nor anything beyond ASCII.
-    this.#text = isAscii(chunk) && chunk.indexOf(0) < 0 ? latin1(chunk, 0, chunk.length) : null
+    this.#text = isPlain(chunk) ? latin1(chunk, 0, chunk.length) : null
   }
 
   /**
@@ -132,6 +132,19 @@ export class LineReader {
     this.rest()
     return this.#fault
   }
+}
+
+/** Bytes up to which a loop here is done before a call into Node has begun. */
+const SHORT = 48
+
+/** Nothing beyond ASCII, and no NUL. */
+function isPlain(chunk: Buffer): boolean {
+  if (chunk.length > SHORT) return isAscii(chunk) && chunk.indexOf(0) < 0
+  for (let i = 0; i < chunk.length; i++) {
+    const byte = chunk[i]!
+    if (byte === 0 || byte > 0x7f) return false
+  }
+  return true
 }
 
 type Slice = (this: Buffer, start: number, end: number) => string
