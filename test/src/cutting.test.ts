@@ -128,13 +128,21 @@ t.test('STOP of a subscription whose lease has just ended waits for the broker t
   t.equal(phaseOf(all), 'stopped Stopped')
 })
 
-for (const [what, line] of [
-  ['REMOVE SUBSCRIBER', `REMOVE SUBSCRIBER ${FLOW} emiliano.test`],
-  ['REVOKE', `REVOKE read,subscribe ON FLOW ${FLOW} FROM *@emiliano.test`],
-  ['UPDATE PEER', 'UPDATE PEER emiliano.test BLOCKED yes'],
+const GRANTED = `read,subscribe ON FLOW ${FLOW}`
+for (const [what, line, afterwards] of [
+  ['REMOVE SUBSCRIBER', `REMOVE SUBSCRIBER ${FLOW} emiliano.test`, 404],
+  ['REVOKE', `REVOKE ${GRANTED} FROM *@emiliano.test`, 404],
+  ['UPDATE PEER', 'UPDATE PEER emiliano.test BLOCKED yes', 220],
+  ['UPDATE FLOW', `UPDATE FLOW ${FLOW} VISIBILITY private`, 220],
+  ['DELETE FLOW', `DELETE FLOW ${FLOW}`, 404],
 ] as const)
   t.test(`${what} that is said again while the broker has not done it joins`, async t => {
     const all = await scene(t, 'direct')
+    if (what === 'UPDATE FLOW') {
+      await all.owner.ok(`UPDATE FLOW ${FLOW} VISIBILITY public`)
+      await all.owner.ok(`REVOKE ${GRANTED} FROM *@emiliano.test`)
+      t.ok(await all.reads(), 'by visibility alone')
+    }
     const slow = gate()
     all.before(slow.before)
     const second = await all.a.login(t)
@@ -145,5 +153,5 @@ for (const [what, line] of [
     slow.open()
     t.match(await Promise.all([first, again]), [{ code: 220 }, { code: 220 }])
     t.equal(await all.reads(), false)
-    t.match(await all.owner.say(line), { code: what === 'UPDATE PEER' ? 220 : 404 }, 'afterwards there is nobody')
+    t.match(await all.owner.say(line), { code: afterwards })
   })
