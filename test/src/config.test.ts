@@ -238,6 +238,19 @@ t.test('YAML: the same options, plugins by package', async t => {
     code: 2,
     err: /wrong\.yaml:3:\d+: listen is \[\]: it must NOT have fewer than 1 items/,
   })
+  const options = await config(
+    t,
+    'options.yaml',
+    'host: fnaa.unix.test\ndomains: [unix.test]\nlisten: ["tcp://127.0.0.1:0"]\ndata: state\nplugins:\n  - use: "@fnaa/store-lmdb"\n  - use: "@fnaa/auth-sasl"\n    options:\n      iterations: 9000\n  - use: "@fnaa/broker-kafka"\n    options:\n      servers: ["127.0.0.1:9092"]\n      defaults:\n        shard: 3\n        retentionMs: 0\n  - use: "@fnaa/dns-bind"\n',
+  )
+  const { code, err } = await check(options)
+  t.equal(code, 2)
+  t.match(
+    err,
+    /options\.yaml:14:16: plugin 'broker-kafka': options\.defaults\.shard is not an option; did you mean shards\?/,
+  )
+  t.match(err, /options\.yaml:15:22: plugin 'broker-kafka': options\.defaults\.retentionMs is 0: it must be >= 1/)
+  t.match(err, /options\.yaml:16:10: plugin 'dns-bind': options\.\w+ is missing/)
   const odd = await config(t, 'odd.yaml', 'host: [\n')
   t.match(await check(odd), { code: 2, err: /odd\.yaml:\d+:\d+/ })
   const secret = await config(t, 'secret.yaml', 'host: a.b\n  sasl: { mechanism: plain, password: hunter2 }\n')

@@ -52,10 +52,26 @@ export const at = (p: Place | undefined): string => (p ? `:${p.line}:${p.column}
 async function locateYaml(source: string, path: readonly (string | number)[]): Promise<Place | undefined> {
   const { LineCounter, parseDocument } = await import('yaml')
   const lines = new LineCounter()
-  const node = parseDocument(source, { lineCounter: lines }).getIn(path, true) as { range?: [number] } | undefined
-  if (!node?.range) return undefined
-  const { line, col } = lines.linePos(node.range[0])
-  return { line, column: col }
+  const document = parseDocument(source, { lineCounter: lines })
+  for (const way of [path, ...waysOf(path, document.toJS())]) {
+    const node = document.getIn(way, true) as { range?: [number] } | undefined
+    if (!node?.range) continue
+    const { line, col } = lines.linePos(node.range[0])
+    return { line, column: col }
+  }
+  return undefined
+}
+
+/** Where an option of a plugin, named by its factory, may stand in data; then what stands around it. */
+function waysOf([list, factory, ...rest]: readonly (string | number)[], data: unknown): (string | number)[][] {
+  const entries = (data as { plugins?: unknown } | null)?.plugins
+  if (list !== 'plugins' || !Array.isArray(entries)) return []
+  const at = [...entries.keys()].filter(i => String(entries[i]?.use).split('/').pop() === factory)
+  const depths = Array.from({ length: rest.length }, (_, i) => rest.slice(0, rest.length - i))
+  return [
+    ...depths.flatMap(words => at.map(i => ['plugins', i, 'options', ...words])),
+    ...at.map(i => ['plugins', i, 'use']),
+  ]
 }
 
 /** The last word of the path, below a property (or a call) of each word before it, in order of the text. */
