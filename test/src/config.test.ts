@@ -273,10 +273,10 @@ t.test('a config outside the project finds the packages beside fnaad', async t =
   }
   await copyFile(join(ROOT, 'fnaad.config.ts'), join(outside, 'fnaad.config.ts'))
   t.match(await check(join(outside, 'fnaad.config.ts')), { code: 0, out: /ok, 9 plugins/ }, "the project's own")
-  await writeFile(join(outside, 'none.yaml'), `${yaml}  - use: "@fnaa/no-such"\n`)
+  await writeFile(join(outside, 'none.yaml'), `${yaml}  - use: "@fnaa/no-such"\n  - use: 3\n`)
   t.match(await check(join(outside, 'none.yaml')), {
     code: 2,
-    err: /none\.yaml:6:10: plugins\.0\.use is @fnaa\/no-such: it is installed neither beside the config nor beside fnaad/,
+    err: /none\.yaml:6:10: plugins\.0\.use is @fnaa\/no-such: it is installed neither beside the config nor beside fnaad.*\n.*none\.yaml:7:10: plugins\.1\.use must name a package/,
   })
 })
 

@@ -36,8 +36,17 @@ export async function defaultConfig(source: string, file: string): Promise<(at: 
     ...data,
     data: beside(data.data ?? '.fnaad'),
     ...(data.tls ? { tls: tlsBeside(data.tls, beside) } : {}),
-    plugins: await Promise.all((data.plugins ?? []).map((p, i) => fromEntry(p, i, file, source))),
+    plugins: await all((data.plugins ?? []).map((p, i) => fromEntry(p, i, file, source))),
   })
+}
+
+/** What all come to. @throws FNA_ERR_CONFIG with every one that failed: they are mended in one go */
+async function all<T>(work: readonly Promise<T>[]): Promise<T[]> {
+  const ends = await Promise.allSettled(work)
+  const failed = ends.flatMap(e => (e.status === 'rejected' ? [e.reason as Error] : []))
+  if (failed.length > 1)
+    throw new FnaError('FNA_ERR_CONFIG', failed.map(e => e.message).join('\n'), { cause: failed[0] })
+  return Promise.all(work)
 }
 
 /** Paths in a data file are meant from where it stands, whatever directory the agent is started in. */
