@@ -1,5 +1,6 @@
 import { type Form, fnapError, formatCommand, type Option, parseValue, type Verb, type Word } from '@fnaa/protocol'
 import { usage } from './errors.js'
+import { safe } from './text.js'
 import type { CommandSpec, OptionSpec } from './tree.js'
 
 type Fields = Record<string, unknown>
@@ -25,6 +26,8 @@ export function requestOf(spec: CommandSpec, words: readonly string[], given: Gi
   const form = formOf(spec, given)
   const args = positionals(form, spec, words, given)
   const options = optionsOf(form, spec.options, given)
+  if (spec.verb.id.startsWith('UPDATE ') && Object.keys(options).length === 0)
+    throw usage(`say what to change: ${spec.options.map(o => `--${o.flag}`).join(', ')}`, form.usage)
   if (json && spec.formats) options['format'] = 'json'
   return { ...build(spec.verb.id, args, options), verb: spec.verb, args, options }
 }
@@ -64,7 +67,8 @@ function value(spec: ValueWord | Option, texts: readonly string[], what: string,
     if (left.length > 0) throw fnapError('SYNTAX', `${what} takes one value less`)
     return found
   } catch (e) {
-    throw usage((e as { sentence?: string }).sentence ?? (e as Error).message, verb)
+    const sentence = (e as { sentence?: string }).sentence ?? (e as Error).message
+    throw usage(texts.length === 0 ? sentence : `${sentence}; this is ${shown(texts)}`, verb)
   }
 }
 
@@ -90,8 +94,11 @@ function optionValue(option: Option, raw: unknown, what: string, verb: string): 
   if (option.many) return texts.flatMap(text => text.split(',')).map(text => value(option, [text], what, verb))
   const text = texts[texts.length - 1] as string
   if (option.type === 'from') return value(option, fromWords(text), what, verb)
-  return value(option, option.type === 'on' ? onWords(text) : [text], what, verb)
+  return value(option, option.type === 'on' ? onWords(text, verb) : [text], what, verb)
 }
+
+/** What was typed, for a person to find it again. */
+const shown = (texts: readonly string[]): string => safe(JSON.stringify(texts.join(' ').slice(0, 60)))
 
 const UNITS: Readonly<Record<string, number>> = { s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 }
 
@@ -106,7 +113,10 @@ export function fromWords(text: string, now = Date.now()): string[] {
 }
 
 /** `flow/NAME`, `flow:NAME`, `flow NAME`; a name alone is a flow's. */
-function onWords(text: string): string[] {
+function onWords(text: string, verb: string): string[] {
+  const [kind, name] = /^([^/]*)\/(.*)$/.exec(text.replace(/^flow:\/\//i, ''))?.slice(1) ?? []
+  if (kind !== undefined && (name === '' || !/^(flow|flows|fl|namespace|namespaces|ns)$/i.test(kind)))
+    throw usage(`${text} is neither flow/NAME nor namespace/NAME`, verb)
   const parts = /^(flow|flows|fl|namespace|namespaces|ns)[/: ](.+)$/i.exec(text.replace(/^flow:\/\//i, ''))
   return parts ? [parts[1] as string, parts[2] as string] : ['flow', text]
 }
@@ -138,7 +148,7 @@ function positionals(form: Form, spec: CommandSpec, given: readonly string[], op
 
 function positional(word: ValueWord, texts: readonly string[], what: string, verb: string): unknown {
   if (word.type === 'help') return texts.join(' ').toUpperCase()
-  if (word.type === 'on') return value(word, texts.length === 1 ? onWords(texts[0] as string) : texts, what, verb)
+  if (word.type === 'on') return value(word, texts.length === 1 ? onWords(texts[0] as string, verb) : texts, what, verb)
   if (word.many) return texts.map(text => value(word, [text], what, verb))
   const one = value(word, texts, what, verb)
   return word.listed ? [one] : one

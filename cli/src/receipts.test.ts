@@ -42,7 +42,7 @@ t.test('a line for each that was cut off by it, and for nobody else', async t =>
     error: undefined,
   })
   t.same(await notes([seen('ana')], async () => undefined), {
-    said: ['no subscriber is cut off by it'],
+    said: ['no subscriber is cut off by it; sessions and logins at the broker that nothing gives any more have ended'],
     error: undefined,
   })
   t.same(await notes(after, async () => undefined, true), { said: [], error: undefined })

@@ -68,7 +68,10 @@ export async function withReceipts(
     if (!before || !after) return
     const lines = receipts(before, after)
     for (const line of lines) cx.note(line)
-    if (lines.length === 0) cx.note('no subscriber is cut off by it')
+    if (lines.length === 0)
+      cx.note(
+        'no subscriber is cut off by it; sessions and logins at the broker that nothing gives any more have ended',
+      )
   }
   try {
     await work()

@@ -63,12 +63,13 @@ export async function runRevoke(cx: Context, spec: CommandSpec, words: readonly 
 
 async function left(cx: Context, session: Session, r: Request): Promise<string[]> {
   const { on, who, rights } = r.args as { on: On; who: string; rights: readonly string[] }
-  const { still, unseen, of, kept } = await byGrants(cx, session, { on, who, rights })
+  const { still, unseen, of, kept, barred } = await byGrants(cx, session, { on, who, rights })
   const notes = [...still, ...unseen]
   if (kept !== undefined) notes.push(`${who} keeps ${kept} by the same grant`)
   const owner = of?.get('owner')
   if (owner !== undefined && whoMatches(who, owner)) notes.push(`${owner} owns ${on.name}, and still may all`)
-  const open = rights.filter(right => BY_VISIBILITY[of?.get('visibility') ?? '']?.includes(right))
+  if (barred) notes.push(`${who} was removed before, and is barred from ${on.name}`)
+  const open = (barred ? [] : rights).filter(right => BY_VISIBILITY[of?.get('visibility') ?? '']?.includes(right))
   if (open.length > 0) {
     const close = cx.typed(`fnua update flow ${on.name} --visibility private`)
     notes.push(`${who} still may ${open.join(', ')}: the flow is ${of?.get('visibility')}; to end it: ${close}`)
@@ -94,26 +95,31 @@ export async function byGrants(cx: Context, session: Session, { on, who, rights 
   const still: string[] = []
   const unseen: string[] = []
   let kept: string | undefined
+  let barred = false
   for (const place of places) {
     const reply = await session.look(`GET GRANTS ON ${place}`)
     if (!reply) unseen.push(`a grant on the ${place.toLowerCase()} may still count: they are not shown to you`)
     for (const g of rowsOf(reply?.lines ?? [])) {
       const found = byGrant(g, place.toLowerCase(), who, rights, cx)
       still.push(...found)
-      const same = g.get('to') === who && g.get('rights') !== BARRED
+      const [to, bars] = [g.get('to') ?? '', g.get('rights') === BARRED]
+      if (bars && covers(to, who)) barred = true
+      const same = to === who && !bars
       if (place === places[0] && found.length === 0 && same) kept = g.get('rights')
     }
   }
-  return { still, unseen, of, kept }
+  return { still, unseen, of, kept, barred }
 }
+
+/** An agent that speaks for a user of its domain has the rights of both. */
+const covers = (to: string, who: string): boolean => whoMatches(to, who) || to === who.slice(who.indexOf('@') + 1)
 
 /** A grant that gives the same to `who`, or to some of them. */
 function byGrant(g: Row, place: string, who: string, rights: readonly string[], cx: Context): string[] {
   const to = g.get('to') ?? ''
   const held = (g.get('rights') ?? '').split(',')
   const still = rights.filter(right => right === 'describe' || held.includes(right) || held.includes('manage'))
-  // An agent that speaks for a user of its domain has the rights of both.
-  const whole = whoMatches(to, who) || to === who.slice(who.indexOf('@') + 1)
+  const whole = covers(to, who)
   if (still.length === 0 || (!whole && !whoMatches(who, to))) return []
   const end = cx.typed(`fnua revoke ${held.join(',')} on ${place} from ${to}`)
   const by = `the grant of ${held.join(',')} to ${to} on ${place}`

@@ -33,28 +33,37 @@ class Broken implements Source {
   async close() {}
 }
 
+const PORT = {
+  driver: module('{ open: (...of) => globalThis.driver.open(...of) }'),
+  foreign: false,
+  endpoint: { type: 'test' },
+}
+const specOf = (sinks: readonly object[]): RunSpec =>
+  ({
+    run: {
+      id: 'r',
+      epoch: 1,
+      desired: 'run',
+      program: module("{ route: () => () => 'all' }"),
+      config: {},
+      network: { servers: [], trustAd: false, allow: [] },
+      sources: [{ ...PORT, name: 'from' }],
+      sinks,
+    },
+    secrets: {},
+  }) as unknown as RunSpec
+
 /** A Bridge between the two. */
 function bridge(source: Source, write: Sink['write'], report: (s: RunStatus) => void, from?: From): Engine {
   const sink: Sink = { write, restore: async () => null, close: async () => undefined }
   const wire = { source: async () => source, sink: async () => sink, close: async () => undefined }
   const driver: Driver = { open: async () => wire }
   Object.assign(globalThis, { driver })
-  const port = {
-    driver: module('{ open: (...of) => globalThis.driver.open(...of) }'),
-    foreign: false,
-    endpoint: { type: 'test' },
-  }
-  const run = {
-    id: 'r',
-    epoch: 1,
-    desired: 'run',
-    program: module("{ route: () => () => 'all' }"),
-    config: {},
-    network: { servers: [], trustAd: false, allow: [] },
-    sources: [{ ...port, name: 'from' }],
-    sinks: [{ ...port, name: 'to', ...(from && { from }) }],
-  }
-  return new Engine({ run, secrets: {} } as unknown as RunSpec, quiet, report)
+  return new Engine(specOf([{ ...PORT, name: 'to', ...(from && { from }) }]), quiet, report)
+}
+
+const until = async (is: () => boolean) => {
+  while (!is()) await new Promise(resolve => setImmediate(resolve))
 }
 
 /** Runs it until it has failed. @returns what it said last */
@@ -123,4 +132,60 @@ t.test('so does what is stopped before it opens, with a place for each sink or n
     await engine.stop()
     t.equal(engine.status().phase, 'starting')
   }
+})
+
+t.test('what has failed and is still closing is waited for: no second writer begins beside it', async t => {
+  const source = new Broken(0)
+  let closing: (() => void) | undefined
+  let closed = false
+  source.close = async () => {
+    await new Promise<void>(resolve => (closing = resolve))
+    closed = true
+  }
+  const failed = new Promise<void>(resolve => {
+    const engine = bridge(
+      source,
+      async () => ({ cursor: '' }),
+      s => s.phase === 'failed' && resolve(engine.stop()),
+    )
+    engine.start()
+    t.teardown(() => engine.stop())
+  })
+  const first = await Promise.race([
+    failed.then(() => 'stopped'),
+    until(() => closing !== undefined).then(() => 'closing'),
+  ])
+  t.equal(first, 'closing')
+  closing?.()
+  await failed
+  t.ok(closed)
+})
+
+t.test('of ends that open side by side all are closed where one of them fails', async t => {
+  const open = new Set<string>()
+  const wire = (name: string) => ({
+    source: async () => new Broken(0),
+    async sink() {
+      if (name === 'refused') throw new Error('refused')
+      if (name === 'late') await new Promise(resolve => setImmediate(resolve))
+      open.add(name)
+      return {
+        write: async () => ({ cursor: '' }),
+        restore: async () => null,
+        close: async () => void open.delete(name),
+      }
+    },
+    close: async () => undefined,
+  })
+  Object.assign(globalThis, { driver: { open: async (e: { queue: string }) => wire(e.queue) } })
+  const spec = specOf(
+    ['early', 'refused', 'late'].map(queue => ({ ...PORT, name: queue, endpoint: { type: 'test', queue } })),
+  )
+  const failed = await new Promise<Engine>(resolve => {
+    const engine = new Engine(spec, quiet, s => s.phase === 'failed' && resolve(engine))
+    engine.start()
+  })
+  await failed.stop()
+  for (let turns = 0; turns < 5; turns++) await new Promise(resolve => setImmediate(resolve))
+  t.same([...open], [])
 })

@@ -28,7 +28,9 @@ export class Engine {
   readonly #log: Logger
   readonly #report: (s: RunStatus) => void
   readonly #stop = new AbortController()
-  readonly #wires: Wire[] = []
+  /** Wires, sinks and sources, as they were opened. */
+  readonly #ends: { close(): Promise<void> }[] = []
+  #closed: Promise<void> | null = null
   #sources: Source[] = []
   #sinks: Sink[] = []
   /** By source. */
@@ -129,7 +131,9 @@ export class Engine {
     const wires = (all: readonly Port[]) => Promise.all(all.map(p => this.#wire(p, c)))
     const [into, from] = await Promise.all([wires(run.sinks), wires(run.sources)])
     // Sinks first: they fence off whoever wrote before, and might still move the position that is read next.
-    this.#sinks = await Promise.all(into.map(wire => wire.sink({ writer: this.id, epoch: this.epoch }, c)))
+    this.#sinks = await Promise.all(
+      into.map(async wire => this.#kept(await wire.sink({ writer: this.id, epoch: this.epoch }, c))),
+    )
     this.#exactly = run.guarantee === 'exactly-once'
     // What stands beside the data is where it was left: no commit at the source is as close.
     const kept = this.#exactly ? await this.#sinks[0]!.restore(this.id, c) : null
@@ -173,6 +177,8 @@ export class Engine {
     if (this.#paused) fan.pause()
     void this.#watchLag(c)
     const over = fan.run()
+    // It may fail while it is being changed.
+    over.catch(() => undefined)
     if (this.#next) await fan.update(this.#next)
     await over
   }
@@ -188,17 +194,23 @@ export class Engine {
 
   async #wire(p: Port, c: Call): Promise<Wire> {
     const credential = p.secret === undefined ? null : (this.#spec.secrets[p.secret] ?? null)
-    const wire = await this.#ports.open(p, credential, c)
-    // Another one failed meanwhile, and nobody will ask for this one.
-    if (this.#phase === 'failed' || c.signal.aborted) await wire.close().catch(() => undefined)
-    this.#wires.push(wire)
-    return wire
+    return this.#kept(await this.#ports.open(p, credential, c))
+  }
+
+  /** What was opened, unless another one has failed meanwhile or all was stopped: then nobody will ask for it. */
+  async #kept<T extends { close(): Promise<void> }>(end: T): Promise<T> {
+    if (this.#phase !== 'failed' && !this.#stop.signal.aborted) {
+      this.#ends.push(end)
+      return end
+    }
+    await end.close().catch(() => undefined)
+    throw new Error('stopped while it opened')
   }
 
   async #openSource(p: Port, wire: Wire, index: number, kept: Position | null, c: Call): Promise<Source> {
     const from: From = kept ? { at: 'position', position: kept } : (p.from ?? { at: 'latest' })
     const stood = p.stood === undefined ? {} : { stood: p.stood }
-    const source = await wire.source({ reader: this.id, epoch: this.epoch, from, ...stood }, c)
+    const source = await this.#kept(await wire.source({ reader: this.id, epoch: this.epoch, from, ...stood }, c))
     if (await awaits(p, wire, source, c)) this.#awaited.add(index)
     return source
   }
@@ -340,11 +352,16 @@ export class Engine {
     this.#enter('failed')
   }
 
-  async #close(): Promise<void> {
-    const all = [...this.#sources, ...this.#sinks, ...this.#wires]
+  /** Once, whoever asks: a run that has failed may still be closing when it is stopped. */
+  #close(): Promise<void> {
+    this.#closed ??= this.#closeAll()
+    return this.#closed
+  }
+
+  async #closeAll(): Promise<void> {
+    const all = this.#ends.splice(0).reverse()
     this.#sources = []
     this.#sinks = []
-    this.#wires.length = 0
     for (const x of all) await x.close().catch(() => undefined)
     await this.#fan?.stop()
     this.#ports.close()

@@ -14,7 +14,8 @@ t.before(async () => {
 })
 const run = (...args: string[]): Promise<Ran> => fnua(['--config', config, ...args])
 const FLOW = ['on', 'flow', 'x.flows.unix.test']
-const NOBODY = 'no subscriber is cut off by it\n'
+const NOBODY =
+  'no subscriber is cut off by it; sessions and logins at the broker that nothing gives any more have ended\n'
 const NAMESPACE = ['on', 'namespace', 'flows.unix.test']
 
 t.test('REVOKE says what still gives the right, and how to end that', async t => {

@@ -34,7 +34,11 @@ export async function sessions(path: string, args: readonly string[]): Promise<n
   const loaded = await loadConfig(path)
   const { config } = await validate(loaded)
   const lines = await askAgent(config.data, { name: SESSIONS.name, args })
-  if (!lines) throw new FnaError('FNA_ERR_UNAVAILABLE', `no agent runs with ${loaded.file}: nobody is logged in`)
+  if (!lines)
+    throw new FnaError(
+      'FNA_ERR_UNAVAILABLE',
+      `no agent runs with ${loaded.file}; one that was started with other --data or --domains is asked by the config that it was started with`,
+    )
   for (const line of lines) process.stdout.write(`${line}\n`)
   return 0
 }

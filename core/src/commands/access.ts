@@ -101,6 +101,7 @@ export const getAccess: Handler = {
     const found = managed
       ? cx.kernel.resources.by('Access', 'flow', f.name)
       : cx.kernel.resources.by('Access', 'who', me).filter(a => name === undefined || isOf(a, name))
+    if (name !== undefined && !f && found.length === 0) flow(cx, name)
     return list(
       found.map(a =>
         item([

@@ -1,6 +1,7 @@
 import { fnapError } from '@fnaa/protocol'
 import type { Resource } from '../contract/store.js'
 import { iso } from '../resources/clock.js'
+import { InTurn } from '../resources/in-turn.js'
 import { type Context, ending, flow, type Handler, need, patience, type Words } from './command.js'
 import { give } from './grant.js'
 
@@ -14,38 +15,30 @@ function open(cx: Context, id: string): Resource<'Request'> {
   return r
 }
 
+/** Of two that decide one request at once, the second finds it decided. */
+const decisions = new InTurn()
+
 /** Approval is a Grant to exactly who asked, and a hint to its agent: its next SUBSCRIBE provisions (federation rule 6). */
 export const approve: Handler = {
   id: 'APPROVE',
   run: async (cx, command) => {
     const id = (command.args as Words)['id'] as string
     const o = command.options as Words
-    const r = open(cx, id)
     const by = cx.subject.principals[0]!
-    const rights = o['rights'] ?? (r.spec.direction === 'in' ? ['read', 'subscribe'] : ['write'])
-    const grant = await give(cx, {
-      on: { kind: 'Flow', name: r.spec.flow },
-      to: r.spec.for,
-      rights,
-      expires: o['expires'],
-      limits: o['limit'],
-      request: r.name,
+    const decided = await decisions.run(id, async () => {
+      const { uid, spec } = open(cx, id)
+      const rights = o['rights'] ?? (spec.direction === 'in' ? ['read', 'subscribe'] : ['write'])
+      const on = { kind: 'Flow', name: spec.flow } as const
+      const gift = { on, to: spec.for, rights, expires: o['expires'], limits: o['limit'], request: id }
+      const grant = await give(cx, gift)
+      const decision = { approved: true, by, at: iso(cx.kernel.clock.now()) }
+      const change = (n: Resource<'Request'>) => ({ spec: { ...n.spec, decision }, status: { ...n.status, grant } })
+      await cx.kernel.resources.update('Request', id, change, cx.call, uid)
+      return { ...spec, rights }
     })
-    const decision = { approved: true, by, at: iso(cx.kernel.clock.now()) }
-    await cx.kernel.resources.update(
-      'Request',
-      id,
-      n => ({ spec: { ...n.spec, decision }, status: { ...n.status, grant } }),
-      cx.call,
-      r.uid,
-    )
-    await cx.kernel.audit.write({
-      what: 'approve',
-      who: by,
-      on: r.spec.flow,
-      detail: `${rights.join(',')} to ${r.spec.for}`,
-    })
-    cx.kernel.peers.hint(r.spec.peer, r.spec.flow, id)
+    const detail = `${decided.rights.join(',')} to ${decided.for}`
+    await cx.kernel.audit.write({ what: 'approve', who: by, on: decided.flow, detail })
+    cx.kernel.peers.hint(decided.peer, decided.flow, id)
     return `220 OK ${id}`
   },
 }
@@ -56,13 +49,16 @@ export const deny: Handler = {
   run: async (cx, command) => {
     const id = (command.args as Words)['id'] as string
     const reason = ((command.options as Words)['reason'] as string | undefined) ?? 'denied by the owner'
-    const r = open(cx, id)
     const by = cx.subject.principals[0]!
-    const decision = { approved: false, by, at: iso(cx.kernel.clock.now()), reason }
-    await cx.kernel.resources.update('Request', id, n => ({ spec: { ...n.spec, decision } }), ending(cx), r.uid)
+    const { spec } = await decisions.run(id, async () => {
+      const r = open(cx, id)
+      const decision = { approved: false, by, at: iso(cx.kernel.clock.now()), reason }
+      await cx.kernel.resources.update('Request', id, n => ({ spec: { ...n.spec, decision } }), ending(cx), r.uid)
+      return r
+    })
     const s = cx.kernel.resources.get('Subscriber', id)
     if (s) await cx.kernel.provider.revoke(s, { by, reason }, patience(cx))
-    await cx.kernel.audit.write({ what: 'deny', who: by, on: r.spec.flow, detail: r.spec.for })
+    await cx.kernel.audit.write({ what: 'deny', who: by, on: spec.flow, detail: spec.for })
     return `220 OK ${id}`
   },
 }

@@ -1,4 +1,5 @@
 import { fnapError } from '@fnaa/protocol'
+import { UNSEEN } from '../names/names.js'
 import { step } from '../resources/steps.js'
 import { ending, flow, type Handler, need, patience, timeout, type Words } from './command.js'
 
@@ -16,8 +17,7 @@ export const deleteFlow: Handler = {
       }
       await resources.delete('Flow', f.name, ending(cx), f.uid)
       step('flow.delete.marked')
-    } else if (!cx.kernel.authorizer.mayFlow(cx.subject, 'manage', under))
-      throw fnapError('NOTFOUND', 'there is no such flow here')
+    } else if (!cx.kernel.authorizer.mayFlow(cx.subject, 'manage', under)) throw fnapError('NOTFOUND', UNSEEN)
     const gone = await resources.until('Flow', name, n => (n?.deleting === undefined ? true : undefined), patience(cx))
     if (!gone) throw timeout(name)
     return `220 OK ${name}`

@@ -1,6 +1,6 @@
 import { type On, whoMatches } from '@fnaa/protocol'
 import type { Resource } from '../contract/store.js'
-import { type Handler, item, list, type Words } from './command.js'
+import { type Context, type Handler, item, list, type Words } from './command.js'
 import { managed } from './grant.js'
 
 /** On a thing, for who manages it, with who is barred from it; without ON, those that are the caller's own. */
@@ -12,7 +12,9 @@ export const getGrants: Handler = {
       ? cx.kernel.authorizer.grantsOn(managed(cx, on).kind, on.name)
       : cx.kernel.resources
           .list('Grant')
-          .filter(g => !g.spec.deny && cx.subject.principals.some(p => whoMatches(g.spec.to, p)))
+          .filter(
+            g => !g.spec.deny && cx.subject.principals.some(p => whoMatches(g.spec.to, p)) && holds(cx, g.spec.on),
+          )
     return list(
       found.map(g => {
         const l = g.spec.limits
@@ -34,4 +36,12 @@ export const getGrants: Handler = {
       command.options,
     )
   },
+}
+
+/** A grant to all does not hold for who is barred, and shows it nothing. */
+function holds(cx: Context, on: On): boolean {
+  const { authorizer, resources } = cx.kernel
+  if (on.kind === 'Namespace') return authorizer.mayNamespace(cx.subject, 'describe', on.name)
+  const f = resources.get('Flow', on.name)
+  return f !== undefined && authorizer.mayFlow(cx.subject, 'describe', f)
 }

@@ -26,33 +26,52 @@ export interface Gift {
   readonly request?: string
 }
 
-/** GRANT again adds rights and replaces EXPIRES and LIMIT. A bar on the same domain or user is lifted. */
+/**
+ * GRANT again adds rights and replaces EXPIRES and LIMIT. Who may subscribe from now on, without an end, is not barred any more.
+ * @throws FnapError BADVALUE, NOTFOUND where what it is on goes meanwhile
+ */
 export async function give(cx: Context, g: Gift): Promise<string> {
   const { resources, authorizer, clock } = cx.kernel
   const strong = g.rights.some(r => r === 'manage' || r === 'write')
   if (strong && (g.to === '*' || g.to === 'anonymous'))
     throw fnapError('BADVALUE', 'manage and write are never granted to * or anonymous')
   if (g.expires !== undefined && g.expires <= clock.now()) throw fnapError('BADVALUE', 'EXPIRES must lie ahead')
-  for (const bar of authorizer.grantsOn(g.on.kind, g.on.name)) {
-    if (bar.spec.deny && [g.to, `*@${g.to}`, g.to.replace(/^\*@/, '')].includes(bar.spec.to))
-      await resources.delete('Grant', bar.name, cx.call, bar.uid)
-  }
   const rest = {
     ...(g.expires === undefined ? {} : { expires: iso(g.expires) }),
     ...(g.limits === undefined || g.limits === 'none' ? {} : { limits: g.limits }),
     ...(g.request === undefined ? {} : { request: g.request }),
   }
-  const known = grantTo(cx, g.on, g.to)
-  const name = known?.name ?? mintId(randomBytes(16))
-  if (known) {
-    const rights = [...new Set([...known.spec.rights, ...g.rights])]
-    await resources.update('Grant', name, n => ({ spec: { on: n.spec.on, to: n.spec.to, rights, ...rest } }), cx.call)
-  } else {
-    const spec = { on: g.on, to: g.to, rights: [...g.rights], ...rest }
-    await resources.create({ kind: 'Grant', name, spec, finalizers: [], status: { conditions: [] } }, cx.call)
-  }
+  const given = await authorizer.changing(g.on, async () => {
+    stands(cx, g.on)
+    const known = grantTo(cx, g.on, g.to)
+    const name = known?.name ?? mintId(randomBytes(16))
+    if (known) {
+      const rights = [...new Set([...known.spec.rights, ...g.rights])]
+      await resources.update('Grant', name, n => ({ spec: { on: n.spec.on, to: n.spec.to, rights, ...rest } }), cx.call)
+    } else {
+      const spec = { on: g.on, to: g.to, rights: [...g.rights], ...rest }
+      await resources.create({ kind: 'Grant', name, spec, finalizers: [], status: { conditions: [] } }, cx.call)
+    }
+    // Last: whoever dies in between has barred more than was meant, not less.
+    const whole = g.expires === undefined && g.rights.some(r => r === 'subscribe' || r === 'manage')
+    if (whole) await lift(cx, g)
+    return name
+  })
   takeUp(cx.kernel, g.on)
-  return name
+  return given
+}
+
+/** @throws FnapError NOTFOUND where it is gone, or going */
+export function stands(cx: Context, on: On): void {
+  const r = cx.kernel.resources.get(on.kind, on.name)
+  if (!r || r.deleting !== undefined) throw fnapError('NOTFOUND', 'it is being deleted')
+}
+
+async function lift(cx: Context, { on, to }: Gift): Promise<void> {
+  for (const bar of cx.kernel.authorizer.grantsOn(on.kind, on.name)) {
+    if (bar.spec.deny && [to, `*@${to}`, to.replace(/^\*@/, '')].includes(bar.spec.to))
+      await cx.kernel.resources.delete('Grant', bar.name, cx.call, bar.uid)
+  }
 }
 
 export const grant: Handler = {

@@ -63,7 +63,12 @@ export const updatePeer: Handler = {
     administrator(cx)
     const domain = (command.args as Words)['domain'] as string
     const o = command.options as Words
-    const { resources, provider, sessions } = cx.kernel
+    const { resources, provider, sessions, config } = cx.kernel
+    if (config.domains.includes(domain))
+      throw fnapError(
+        'BADVALUE',
+        'domain is one of this agent; of its own users accounts are disabled, and rights revoked',
+      )
     const change = {
       ...(o['blocked'] === undefined ? {} : { blocked: o['blocked'] as boolean }),
       ...(o['quota'] === undefined ? {} : { quota: o['quota'] }),

@@ -1,7 +1,9 @@
 import { randomBytes } from 'node:crypto'
 import { mintId } from '@fnaa/protocol'
+import type { Resource } from '../contract/store.js'
 import { isTombstone, type Known } from '../federation/wish.js'
 import { type Context, ending, flow, type Handler, need, patience, type Words } from './command.js'
+import { stands } from './grant.js'
 import { removableOf } from './subscriber-of.js'
 
 /** Answers when they are cut. The grant stays: REVOKE it too. Who came by visibility is barred (hardening H7). */
@@ -13,33 +15,47 @@ export const removeSubscriber: Handler = {
     const f = need(cx, 'manage', flow(cx, name, { alias: false }))
     const found = removableOf(cx.kernel, f.name, who)
     const by = cx.subject.principals[0]!
-    for (const s of found) if (!isTombstone(s) && !granted(cx, s, f.name)) await bar(cx, s, f.name)
-    await Promise.all(found.map(s => cx.kernel.provider.revoke(s, { by, reason }, patience(cx))))
+    const cause = { by, reason }
+    const signal = patience(cx)
+    const unnamed = found.filter(s => !isTombstone(s) && s.spec.for !== f.spec.owner && !granted(cx, s, f))
+    if (unnamed.length > 0) await bar(cx, f.name, unnamed)
+    const cuts = found.map(s => cx.kernel.provider.revoke(s, cause, signal))
+    // Others of a domain that is barred stood on the same visibility.
+    if (unnamed.length > 0) cuts.push(cx.kernel.provider.enforce(f.name, cause, { ...cx.call, signal }))
+    await Promise.all(cuts)
     for (const s of found)
       await cx.kernel.audit.write({ what: 'remove', who: by, on: f.name, detail: `${s.spec.for} ${s.spec.id}` })
     return `220 OK ${who}`
   },
 }
 
-const granted = (cx: Context, s: Known, name: string): boolean => {
-  const f = cx.kernel.resources.get('Flow', name)!
-  return cx.kernel.authorizer.shared(cx.kernel.provider.subjectOf(s), f)
+/** Does a grant let it do what it does? */
+const granted = (cx: Context, s: Known, f: Resource<'Flow'>): boolean => {
+  const right = s.spec.direction === 'out' ? 'write' : 'subscribe'
+  return cx.kernel.authorizer.granted(cx.kernel.provider.subjectOf(s), right, f)
 }
 
-async function bar(cx: Context, s: Known, name: string): Promise<void> {
-  const own = cx.kernel.config.domains.includes(s.spec.peer)
-  const barred = cx.kernel.authorizer.grantsOn('Flow', name).filter(g => g.spec.deny)
-  for (const to of own ? [s.spec.for] : [s.spec.peer, `*@${s.spec.peer}`]) {
-    if (barred.some(g => g.spec.to === to)) continue
-    await cx.kernel.resources.create(
-      {
+/** Each once, however many of a domain are removed. */
+function bar(cx: Context, name: string, all: readonly Known[]): Promise<void> {
+  const { authorizer, config, resources } = cx.kernel
+  const on = { kind: 'Flow', name } as const
+  const whom = all.flatMap(({ spec }) =>
+    config.domains.includes(spec.peer) ? [spec.for] : [spec.peer, `*@${spec.peer}`],
+  )
+  return authorizer.changing(on, async () => {
+    stands(cx, on)
+    const barred = authorizer.grantsOn(on.kind, name).filter(g => g.spec.deny)
+    for (const to of new Set(whom)) {
+      if (barred.some(g => g.spec.to === to)) continue
+      const spec = { on, to, rights: [], deny: true }
+      const made = {
         kind: 'Grant',
         name: mintId(randomBytes(16)),
-        spec: { on: { kind: 'Flow', name }, to, rights: [], deny: true },
+        spec,
         finalizers: [],
         status: { conditions: [] },
-      },
-      ending(cx),
-    )
-  }
+      } as const
+      await resources.create(made, ending(cx))
+    }
+  })
 }

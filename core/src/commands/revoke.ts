@@ -15,8 +15,15 @@ export const revoke: Handler = {
     const a = command.args as Words
     const on = managed(cx, a['on'] as On)
     const taken = a['rights'] as readonly Right[]
-    const g = grantTo(cx, on, a['who'])
-    if (!g?.spec.rights.some(r => taken.includes(r) || taken.includes('manage'))) {
+    const g = await cx.kernel.authorizer.changing(on, async () => {
+      const found = grantTo(cx, on, a['who'])
+      if (!found?.spec.rights.some(r => taken.includes(r) || taken.includes('manage'))) return undefined
+      const rights = found.spec.rights.filter(r => !taken.includes(r))
+      if (rights.length === 0) await cx.kernel.resources.delete('Grant', found.name, ending(cx), found.uid)
+      else await cx.kernel.resources.update('Grant', found.name, n => ({ spec: { ...n.spec, rights } }), ending(cx))
+      return found
+    })
+    if (!g) {
       const open = flowsOf(cx.kernel, on)
         .flatMap(f => cx.kernel.resources.by('Subscriber', 'flow', f))
         .filter(s => isBeingCut(s) && isOf(a['who'], s))
@@ -26,9 +33,6 @@ export const revoke: Handler = {
       await Promise.all(open.map(s => cx.kernel.provider.revoke(s, cause, patience(cx))))
       return `220 OK ${a['who']}`
     }
-    const left = g.spec.rights.filter(r => !taken.includes(r))
-    if (left.length === 0) await cx.kernel.resources.delete('Grant', g.name, ending(cx), g.uid)
-    else await cx.kernel.resources.update('Grant', g.name, n => ({ spec: { ...n.spec, rights: left } }), ending(cx))
     const by = cx.subject.principals[0]!
     await cx.kernel.audit.write({
       what: 'revoke',

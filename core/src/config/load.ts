@@ -30,7 +30,8 @@ export async function loadConfig(path: string, at: ConfigAt = {}): Promise<Loade
   try {
     source = await readFile(file, 'utf8')
   } catch (e) {
-    const why = (e as NodeJS.ErrnoException).code === 'ENOENT' ? 'there is no such file' : (e as Error).message
+    const { code } = e as NodeJS.ErrnoException
+    const why = code === 'ENOENT' ? 'there is no such file' : code === 'EISDIR' ? 'is a folder' : (e as Error).message
     throw new FnaError('FNA_ERR_CONFIG', `config ${file}: ${why}`, { cause: e })
   }
   const config = await evaluate(file, source, at)
@@ -47,7 +48,9 @@ export async function loadConfig(path: string, at: ConfigAt = {}): Promise<Loade
   return { config, file, base: baseFor(file), source }
 }
 
-const isData = (file: string): boolean => ['.yaml', '.yml', '.json'].includes(extname(file))
+const CODE = ['.ts', '.mts', '.js', '.mjs', '.cjs']
+const DATA = ['.yaml', '.yml', '.json']
+const isData = (file: string): boolean => DATA.includes(extname(file))
 
 async function evaluate(file: string, source: string, at: ConfigAt): Promise<Config> {
   try {
@@ -61,6 +64,8 @@ async function evaluate(file: string, source: string, at: ConfigAt): Promise<Con
 
 async function exportOf(file: string, source: string): Promise<ConfigExport> {
   if (isData(file)) return defaultConfig(source, file)
+  if (!CODE.includes(extname(file)))
+    throw configError(file, '', `its name must end in one of ${[...CODE, ...DATA].join(' ')}`)
   return ['.ts', '.mts'].includes(extname(file)) ? importTypescript(file) : importModule(file)
 }
 

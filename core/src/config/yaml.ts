@@ -6,6 +6,7 @@ import type { Config, ConfigAt } from './define.js'
 import { at, locate } from './locate.js'
 import { absent, configError } from './modules.js'
 import { resolveFor } from './packages.js'
+import { nearest } from './suggest.js'
 
 /** A plugin in a data file: the package that has the factory, and its options. */
 interface PluginEntry {
@@ -13,6 +14,7 @@ interface PluginEntry {
   readonly id?: string
   readonly options?: object
 }
+const ENTRY: readonly string[] = ['use', 'id', 'options']
 type DataConfig = Omit<Config, 'plugins'> & { readonly plugins: readonly PluginEntry[] }
 
 /**
@@ -30,13 +32,22 @@ export async function defaultConfig(source: string, file: string): Promise<(at: 
     const sentence = error.message.split('\n')[0]?.replace(/ at line.*$/, '') ?? ''
     throw new FnaError('FNA_ERR_CONFIG', `config ${file}:${at?.line ?? 1}:${at?.col ?? 1}: ${sentence}`)
   }
-  const data = document.toJS() as DataConfig
+  const data = document.toJS() as DataConfig | null
+  if (typeof data !== 'object' || data === null || Array.isArray(data))
+    throw configError(
+      file,
+      '',
+      'must be options: host, domains, listen, data, plugins and the others of docs/guides/operate.md',
+    )
   const beside = (path: string) => resolve(dirname(file), path)
   return async () => ({
     ...data,
     data: beside(data.data ?? '.fnaad'),
     ...(data.tls ? { tls: tlsBeside(data.tls, beside) } : {}),
-    plugins: await all((data.plugins ?? []).map((p, i) => fromEntry(p, i, file, source))),
+    // What is no list is refused where all options are looked at.
+    plugins: Array.isArray(data.plugins)
+      ? await all(data.plugins.map((p, i) => fromEntry(p, i, file, source)))
+      : (data.plugins as never),
   })
 }
 
@@ -56,8 +67,17 @@ function tlsBeside(tls: NonNullable<Config['tls']>, beside: (path: string) => st
 }
 
 async function fromEntry(entry: PluginEntry, index: number, file: string, source: string): Promise<AnyPlugin> {
+  const where = async (...path: string[]) =>
+    at((await locate(source, file, ['plugins', index, ...path])) ?? (await locate(source, file, ['plugins', index])))
   const wrong = async (rule: string, cause?: unknown) =>
-    configError(file, at(await locate(source, file, ['plugins', index, 'use'])), `plugins.${index}.use ${rule}`, cause)
+    configError(file, await where('use'), `plugins.${index}.use ${rule}`, cause)
+  const given = typeof entry === 'object' && entry !== null ? Object.keys(entry) : []
+  const unknown = given.find(key => !ENTRY.includes(key))
+  if (unknown !== undefined) {
+    const meant = nearest(unknown, ENTRY)
+    const advice = meant === undefined ? `known are: ${ENTRY.join(', ')}` : `did you mean ${meant}?`
+    throw configError(file, await where(unknown), `plugins.${index}.${unknown} is not an option; ${advice}`)
+  }
   if (typeof entry?.use !== 'string') throw await wrong('must name a package, such as @fnaa/store-lmdb')
   let path: string
   try {

@@ -16,7 +16,7 @@ import { enforceLocal } from './local-end.js'
 import { openRequest } from './requests.js'
 import { servedAs } from './serving.js'
 import { type Tracked, Tracking } from './tracking.js'
-import { checkKnown, isBeingCut, isTombstone, type Known, sameWish, specOf, stale, type Wish } from './wish.js'
+import { checkKnown, ended, isBeingCut, isTombstone, type Known, sameWish, specOf, stale, type Wish } from './wish.js'
 
 /** Does it rest because it was asked to, and all of it? */
 const isStopped = (s: Known): boolean =>
@@ -86,16 +86,21 @@ export class Provider {
     await this.#k.resources.update(
       'Subscriber',
       w.id,
-      s => ({ spec: { ...s.spec, desired: 'stop', generation: w.generation } }),
+      s =>
+        isTombstone(s) || s.spec.generation > w.generation
+          ? undefined
+          : { spec: { ...s.spec, desired: 'stop', generation: w.generation } },
       c,
     )
     const done = await this.#k.resources.until(
       'Subscriber',
       w.id,
-      s => (!s || isStopped(s) || s.status.phase === 'pending' ? true : undefined),
+      s => (!s || isTombstone(s) || isStopped(s) || s.status.phase === 'pending' ? true : undefined),
       signal,
     )
     if (!done) throw fnapError('TIMEOUT', `${w.id} the work goes on`)
+    const now = this.#k.resources.get('Subscriber', w.id)
+    if (now && isTombstone(now)) throw ended(now)
     await this.#extend(w.id, c)
   }
 
@@ -135,8 +140,11 @@ export class Provider {
     await enforceAccess(this.#k, flowName, c)
   }
 
+  /** What ended while the stream was being opened cuts it, as it does from now on. */
   track(t: Tracked): () => void {
-    return this.#tracking.add(t)
+    const untrack = this.#tracking.add(t)
+    if (!this.#mayStill(t, this.#k.resources.get('Flow', t.flow))) t.session.destroy()
+    return untrack
   }
 
   /** One run of a reader at a time: a newer one ends the older (federation rule 8). */

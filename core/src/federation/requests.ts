@@ -4,7 +4,7 @@ import type { Resource } from '../contract/store.js'
 import type { Kernel } from '../kernel.js'
 import { iso } from '../resources/clock.js'
 import { withReason } from './reason.js'
-import { specOf, type Wish } from './wish.js'
+import { ended, isTombstone, type Known, specOf, type Wish } from './wish.js'
 
 const PER_FLOW = 3
 const PER_DOMAIN = 20
@@ -64,7 +64,12 @@ export async function openRequest(k: Kernel, w: Wish, c: Call): Promise<void> {
       .create({ kind: 'Subscriber', name: w.id, spec: specOf(w), finalizers: [], status: pending }, c)
       .catch(ignoreExists)
   } else {
-    await resources.update('Subscriber', w.id, s => ({ spec: specOf(w, s.spec) }), c)
+    // What the owner has ended meanwhile stays so, whatever is asked.
+    const change = (s: Known) =>
+      isTombstone(s) || s.spec.generation > w.generation ? undefined : { spec: specOf(w, s.spec) }
+    await resources.update('Subscriber', w.id, change, c)
+    const now = resources.get('Subscriber', w.id)
+    if (now && isTombstone(now)) throw ended(now)
   }
 }
 

@@ -1,8 +1,9 @@
-import { whoMatches } from '@fnaa/protocol'
+import { type On, whoMatches } from '@fnaa/protocol'
 import type { Identity } from '../contract/auth.js'
 import type { Clock } from '../contract/common.js'
 import type { Limits, Right } from '../contract/kinds.js'
 import type { Resource } from '../contract/store.js'
+import { InTurn } from '../resources/in-turn.js'
 import type { Resources } from '../resources/resources.js'
 
 /** Whom a question is about: every principal for whom the session may speak. */
@@ -35,6 +36,7 @@ export class Authorizer {
   readonly #administrators: ReadonlySet<string>
   /** Grants by `Flow/<name>` or `Namespace/<name>`. */
   readonly #grants = new Map<string, Map<string, Resource<'Grant'>>>()
+  readonly #turns = new InTurn()
 
   constructor(resources: Resources, clock: Clock, administrators: readonly string[]) {
     this.#resources = resources
@@ -46,6 +48,11 @@ export class Authorizer {
       if (gone || r.deleting !== undefined) this.#forget(r as Resource<'Grant'>)
       else this.#learn(r as Resource<'Grant'>)
     })
+  }
+
+  /** What is granted on one thing is changed one change after another, those of DELETE and of EXPIRES too. */
+  changing<T>(on: On, work: () => Promise<T>): Promise<T> {
+    return this.#turns.run(`${on.kind}/${on.name}`, work)
   }
 
   isAdministrator(s: Subject): boolean {
@@ -90,7 +97,13 @@ export class Authorizer {
 
   /** Did a grant, and not ownership or visibility, give it? (`GET FLOWS SHARED`) */
   shared(s: Subject, flow: Resource<'Flow'>): boolean {
-    return this.#of(s, 'Flow', flow.name) > 0 || this.#of(s, 'Namespace', flow.spec.namespace) > 0
+    return this.granted(s, 'describe', flow)
+  }
+
+  /** Does a grant, and not ownership or visibility, give the right? */
+  granted(s: Subject, right: Right, flow: Resource<'Flow'>): boolean {
+    const bits = this.#of(s, 'Flow', flow.name) | this.#of(s, 'Namespace', flow.spec.namespace)
+    return (bits & BIT[right]) !== 0
   }
 
   /** The lowest of the limits of the grants that hold. */

@@ -5,10 +5,16 @@ import type { Kernel } from '../kernel.js'
 export async function reconcileGrant(k: Kernel, name: string, signal: AbortSignal): Promise<number | undefined> {
   const g = k.resources.get('Grant', name)
   if (g?.spec.expires === undefined) return undefined
-  const left = Date.parse(g.spec.expires) - k.clock.now()
-  if (left > 0) return left
   const c = { signal, reserve: true }
-  await k.resources.delete('Grant', name, c, g.uid)
+  // A GRANT that comes at this moment may have moved its end.
+  const left = await k.authorizer.changing(g.spec.on, async () => {
+    const { expires } = k.resources.get('Grant', name)?.spec ?? {}
+    if (expires === undefined) return undefined
+    const ms = Date.parse(expires) - k.clock.now()
+    if (ms <= 0) await k.resources.delete('Grant', name, c, g.uid)
+    return ms
+  })
+  if (left === undefined || left > 0) return left
   await k.queue.park(
     `Grant/${name}`,
     enforceOn(k, g.spec.on, { by: k.config.host, reason: 'the grant has expired' }, c),

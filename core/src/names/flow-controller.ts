@@ -144,7 +144,9 @@ async function remove(k: Kernel, f: F, broker: Broker, c: Call): Promise<number 
   const ours = f.spec.adopt === undefined && f.status.absentSeen === true
   if (queue !== undefined && ours && f.spec.onDelete === 'delete') await broker.service.deleteQueue(queue, c)
   step('flow.delete.queue-gone')
-  for (const g of k.authorizer.grantsOn('Flow', f.name)) await k.resources.delete('Grant', g.name, c)
+  await k.authorizer.changing({ kind: 'Flow', name: f.name }, async () => {
+    for (const g of k.authorizer.grantsOn('Flow', f.name)) await k.resources.delete('Grant', g.name, c)
+  })
   for (const r of k.resources.by('Request', 'flow', f.name)) await k.resources.delete('Request', r.name, c)
   await k.resources.update('Flow', f.name, () => ({ finalizers: [] }), c, f.uid)
   step('flow.delete.gone')

@@ -45,7 +45,9 @@ async function remove(k: Kernel, n: N, c: Call): Promise<undefined> {
   }
   step('namespace.delete.undelegated')
   if (n.spec.agent === undefined) await k.registrar.forgetNamespace(n.name, c)
-  for (const g of k.authorizer.grantsOn('Namespace', n.name)) await k.resources.delete('Grant', g.name, c)
+  await k.authorizer.changing({ kind: 'Namespace', name: n.name }, async () => {
+    for (const g of k.authorizer.grantsOn('Namespace', n.name)) await k.resources.delete('Grant', g.name, c)
+  })
   await k.resources.update('Namespace', n.name, () => ({ finalizers: [] }), c, n.uid)
   return undefined
 }

@@ -125,7 +125,7 @@ export class Session extends Connection {
     } catch (e) {
       const error = toFnapError(e)
       const malformed = error.symbol === 'UNKNOWNCOMMAND' || error.symbol === 'SYNTAX'
-      if (malformed && ++this.#strikes >= STRIKES) return this.destroy()
+      if (malformed && ++this.#strikes >= STRIKES) return this.end()
       this.#error(error)
     }
   }

@@ -74,7 +74,10 @@ export function userCommands(n: Needs): AdminCommand[] {
         const principal = one(args, n.accounts)
         await n.accounts.remove(principal, c)
         await n.changed(principal, true)
-        return [`user ${principal} removed`]
+        return [
+          `user ${principal} removed`,
+          'what it owns and was granted stays, for whoever is added under that name: revoke it, or disable accounts instead',
+        ]
       },
     },
   ]

@@ -72,7 +72,12 @@ export const OPTIONS_SCHEMA = {
       type: 'array',
       minItems: 1,
       description: 'Brokers of the cluster, as host:port.',
-      items: { type: 'string', pattern: '^(\\[[0-9a-fA-F:.]+\\]|[^\\s:/\\[\\]]+):[0-9]{1,5}$' },
+      items: {
+        type: 'string',
+        pattern: '^(\\[[0-9a-fA-F:.]+\\]|[^\\s:/\\[\\]]+):[0-9]{1,5}$',
+        description: 'host:port',
+        examples: ['kafka-1.example.org:9092'],
+      },
     },
     tls: {
       description: 'true, or { ca, caFile, servername }.',
