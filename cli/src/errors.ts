@@ -161,7 +161,7 @@ function hintFor(symbol: string | undefined, at: Whereabouts, retryAfter: number
     case 'TIMEOUT':
       return at.id === undefined
         ? 'the same command again: it joins the work, which goes on'
-        : `fnua${agent} describe subscription ${at.id}, or the same command again: it joins the work, which goes on`
+        : `fnua${agent} describe subscription ${at.id}, or the same command again: it joins the work, which goes on; fnua${agent} unsubscribe ${at.id} gives it up`
     case 'BUSY':
     case 'CLOSING':
     case 'INTERNAL':

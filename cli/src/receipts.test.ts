@@ -2,6 +2,7 @@ import { ReplyError } from '@fnaa/client'
 import t from 'tap'
 import type { Context } from './context.js'
 import { type Seen, withReceipts } from './receipts.js'
+import type { Run } from './run-verb.js'
 
 const FLOW = 'time.flows.unix.test'
 const seen = (subscriber: string, more: Partial<Seen> = {}): readonly [string, Seen] => [
@@ -10,10 +11,14 @@ const seen = (subscriber: string, more: Partial<Seen> = {}): readonly [string, S
 ]
 const cause = { reason: 'removed by the owner' }
 
+/** A command that is done, and shows what there is to show. */
+const documents: object[] = []
+const shown: Run = async more => void documents.push((await more?.()) ?? {})
+
 /** What is noted, where the second look shows `after`, and how it ends. */
-async function notes(after: readonly (readonly [string, Seen])[], work: () => Promise<void>, quiet = false) {
+async function notes(after: readonly (readonly [string, Seen])[], work: Run = shown, quiet = false) {
   const said: string[] = []
-  const cx = { settings: { quiet }, note: (line: string) => said.push(line) } as unknown as Context
+  const cx = { settings: { quiet, output: 'table' }, note: (line: string) => said.push(line) } as unknown as Context
   const looks = [
     [seen('ana'), seen('bob', { phase: 'pending' }), seen('eve'), seen('old', { phase: 'revoked', cause })],
     after,
@@ -34,18 +39,19 @@ const after = [
 ]
 
 t.test('a line for each that was cut off by it, and for nobody else', async t => {
-  t.same(await notes(after, async () => undefined), {
+  t.same(await notes(after, shown), {
     said: [
       `ana@emiliano.test is cut off from ${FLOW} (ana): sessions 2026-11-30T05:00:00Z, access 2026-11-30T05:00:01Z`,
       `the request of bob@emiliano.test for ${FLOW} is ended (bob); they may ask again`,
     ],
     error: undefined,
   })
-  t.same(await notes([seen('ana')], async () => undefined), {
+  t.match(documents.at(-1), { receipts: [{ subscriber: 'ana', who: 'ana@emiliano.test', cut }, { subscriber: 'bob' }] })
+  t.same(await notes([seen('ana')], shown), {
     said: ['no subscriber is cut off by it; sessions and logins at the broker that nothing gives any more have ended'],
     error: undefined,
   })
-  t.same(await notes(after, async () => undefined, true), { said: [], error: undefined })
+  t.same(await notes(after, shown, true), { said: [], error: undefined })
 })
 
 t.test('where the agent gave up waiting, what is pending is said, and the error stays one', async t => {

@@ -1,6 +1,7 @@
 import { ReplyError } from '@fnaa/client'
 import type { Context } from './context.js'
-import { rowsOf } from './output.js'
+import { isDocument, rowsOf } from './output.js'
+import type { Run } from './run-verb.js'
 import type { Session } from './session.js'
 import { safe } from './text.js'
 
@@ -60,35 +61,44 @@ export async function flowsIn(session: Session, namespace: string): Promise<stri
 export async function withReceipts(
   cx: Context,
   look: (() => Promise<Subscribers | undefined>) | undefined,
-  work: () => Promise<void>,
+  work: Run,
 ): Promise<Subscribers | undefined> {
-  const before = cx.settings.quiet ? undefined : await look?.()
-  const tell = async () => {
+  const before = cx.settings.quiet && !isDocument(cx.settings.output) ? undefined : await look?.()
+  let cut: Seen[] | undefined
+  const again = async () => {
     const after = before && (await look?.())
-    if (!before || !after) return
-    const lines = receipts(before, after)
-    for (const line of lines) cx.note(line)
-    if (lines.length === 0)
-      cx.note(
-        'no subscriber is cut off by it; sessions and logins at the broker that nothing gives any more have ended',
-      )
+    cut = after && cutOff(before, after)
+    return cut === undefined ? {} : { receipts: cut.map(receipt) }
+  }
+  const tell = () => {
+    for (const s of cut ?? []) cx.note(safe(sentence(s, before?.get(s.subscriber))))
+    if (cut?.length === 0) cx.note(NOBODY)
   }
   try {
-    await work()
+    await work(again)
   } catch (e) {
-    if (e instanceof ReplyError && e.reply.symbol === 'TIMEOUT') await tell()
+    if (e instanceof ReplyError && e.reply.symbol === 'TIMEOUT') await again().then(tell)
     throw e
   }
-  await tell()
+  tell()
   return before
 }
 
-/** A line for each that was cut off between two looks: what was cut when, or is still to be. */
-function receipts(before: Subscribers, after: Subscribers): string[] {
-  return [...after.values()]
-    .filter(s => over(s) && s.cause?.reason !== 'unsubscribed' && !ended(before.get(s.subscriber)))
-    .map(s => safe(sentence(s, before.get(s.subscriber))))
-}
+const NOBODY =
+  'no subscriber is cut off by it; sessions and logins at the broker that nothing gives any more have ended'
+
+/** Those that were cut off between two looks, or are being. */
+const cutOff = (before: Subscribers, after: Subscribers): Seen[] =>
+  [...after.values()].filter(s => over(s) && s.cause?.reason !== 'unsubscribed' && !ended(before.get(s.subscriber)))
+
+const receipt = ({ subscriber, who, flow, phase, cut, cause }: Seen): Seen => ({
+  subscriber,
+  who,
+  flow,
+  phase,
+  ...(cut && { cut }),
+  ...(cause && { cause }),
+})
 
 function sentence(s: Seen, before: Seen | undefined): string {
   if (before?.phase === 'pending')

@@ -65,18 +65,24 @@ async function namespacesAt(session: Session): Promise<string[]> {
 
 /**
  * Runs one command of the table whose reply is not all that is printed.
- * @param work calls `run`, which says the command and prints its reply
+ * @param work calls `run`, which says the command and prints its reply; in a document with what `more` gives then
  */
 export async function runWith(
   cx: Context,
   request: Request,
-  work: (session: Session, run: () => Promise<void>) => Promise<void>,
+  work: (session: Session, run: Run) => Promise<void>,
 ): Promise<void> {
   cx.debug.say(titleOf(request))
   await withSession(cx, request, session =>
-    work(session, async () => printReply(cx, request, await session.command(request.line))),
+    work(session, async more => {
+      const reply = await session.command(request.line)
+      await printReply(cx, request, reply, await more?.())
+    }),
   )
 }
+
+/** Says a command and prints its reply. */
+export type Run = (more?: () => Promise<object>) => Promise<void>
 
 /** Runs one command of the table and prints its reply. */
 export async function runVerb(cx: Context, spec: CommandSpec, words: readonly string[], given: Given): Promise<void> {
@@ -99,11 +105,11 @@ export function titleOf(r: Request): string {
   return r.verb.id === 'SUBSCRIBE' ? 'Subscribe to flow' : `${text[0]?.toUpperCase()}${text.slice(1)}`
 }
 
-/** Prints a reply in the format that was asked for. */
-export async function printReply(cx: Context, r: Request, reply: Reply): Promise<void> {
+/** Prints a reply in the format that was asked for. @param more what a document of something done has besides */
+export async function printReply(cx: Context, r: Request, reply: Reply, more: object = {}): Promise<void> {
   if (reply.kind === 'data') return printData(cx, r, reply.lines)
   if (reply.kind === 'pending') return printPending(cx, reply.id ?? '')
-  await printDone(cx, r, reply.text)
+  await printDone(cx, r, reply.text, more)
 }
 
 async function printData(cx: Context, r: Request, lines: readonly string[]): Promise<void> {
@@ -174,19 +180,19 @@ const NOUNS: ReadonlyMap<string, string> = new Map([
   ['UNSUBSCRIBE', 'subscription'],
 ])
 
-async function printDone(cx: Context, r: Request, text: string): Promise<void> {
+async function printDone(cx: Context, r: Request, text: string, more: object): Promise<void> {
   const [verb = '', second] = r.verb.id.split(' ')
   const noun = second?.toLowerCase() ?? NOUNS.get(verb)
   if (noun === undefined) return printWord(cx, verb.toLowerCase(), text)
   // `220 OK` without a name: there was nothing to end.
   if (verb === 'UNSUBSCRIBE' && text === '')
     return printState(cx, noun, String(r.args['target'] ?? ''), 'nothing to end')
-  return printState(cx, noun, text, DONE.get(verb) ?? 'running')
+  return printState(cx, noun, text, DONE.get(verb) ?? 'running', more)
 }
 
-async function printState(cx: Context, noun: string, text: string, done: string): Promise<void> {
+async function printState(cx: Context, noun: string, text: string, done: string, more: object = {}): Promise<void> {
   const { output } = cx.settings
-  if (isDocument(output)) return cx.out.write(await document({ kind: noun, name: text, state: done }, output))
+  if (isDocument(output)) return cx.out.write(await document({ kind: noun, name: text, state: done, ...more }, output))
   await cx.out.write(output === 'name' ? names([text]) : `${noun}/${safe(text)} ${done}\n`)
 }
 

@@ -117,3 +117,37 @@ t.test('a reader who is cut is told why, as far as it can be known', async t => 
     stderr: /you can no longer log in \(401 AUTHFAILED\)\ntry: fnua --config \S+ --user eve login\n$/,
   })
 })
+
+t.test('REVOKE does not say of who is barred that the flow is open', async t => {
+  const flow = 'barred.flows.unix.test'
+  const on = ['on', 'flow', flow]
+  await agent.addUser('ann', 'a long password')
+  await run('create', 'flow', flow, '--visibility', 'public')
+  await run('grant', 'manage', ...NAMESPACE, 'to', 'ann@unix.test')
+  const ann = await agent.login(t, 'ann', 'a long password')
+  await ann.ok('CREATE FLOW hers.flows.unix.test')
+  await run('revoke', 'manage', ...NAMESPACE, 'from', 'ann@unix.test')
+  await ann.ok(`SUBSCRIBE ${flow} LOCAL hers.flows.unix.test`)
+  const removed = await run('remove', 'subscriber', flow, 'ann@unix.test', '-o', 'json')
+  t.match(JSON.parse(removed.stdout), {
+    kind: 'subscriber',
+    state: 'removed',
+    receipts: [{ who: 'ann@unix.test', flow, phase: 'revoked', cause: { reason: 'removed by the owner' } }],
+  })
+  t.match(removed.stderr, /ann@unix\.test had come by visibility, and is barred from barred\.flows\.unix\.test until: /)
+  await run('grant', 'read', ...on, 'to', 'ann@unix.test')
+  const { stderr } = await run('revoke', 'read', ...on, 'from', 'ann@unix.test')
+  t.match(stderr, /\nann@unix\.test was removed before, and is barred from barred\.flows\.unix\.test\n$/)
+})
+
+t.test('what is misspelt or missing is said, with what was typed', async t => {
+  for (const [words, said] of [
+    [['update', 'flow', 'x.flows.unix.test'], /^error: say what to change: .*--visibility/],
+    [
+      ['get', 'grants', '--on', 'flwo/x.flows.unix.test'],
+      /flwo\/x\.flows\.unix\.test is neither flow\/NAME nor namespace\/NAME/,
+    ],
+    [['grant', 'raed', ...FLOW, 'to', 'eve@unix.test'], /; this is "raed"/],
+  ] as const)
+    t.match(await run(...words), { code: 2, stderr: said })
+})

@@ -251,6 +251,20 @@ t.test('YAML: the same options, plugins by package', async t => {
   )
   t.match(err, /options\.yaml:15:22: plugin 'broker-kafka': options\.defaults\.retentionMs is 0: it must be >= 1/)
   t.match(err, /options\.yaml:16:10: plugin 'dns-bind': options\.\w+ is missing/)
+  const rest = 'host: fnaa.unix.test\ndomains: [unix.test]\nlisten: ["tcp://127.0.0.1:0"]\ndata: state\n'
+  for (const [name, text, said] of [
+    ['empty.yaml', '# nothing yet\n', /empty\.yaml: must be options: host, domains/],
+    ['list.yaml', '- 1\n', /list\.yaml: must be options: host, domains/],
+    ['word.yaml', `${rest}plugins: store-lmdb\n`, /word\.yaml:5:\d+: plugins must be a list/],
+    [
+      'entry.yaml',
+      `${rest}plugins:\n  - use: "@fnaa/store-lmdb"\n    optoins: {}\n  - "@fnaa/auth-sasl"\n`,
+      /entry\.yaml:7:\d+: plugins\.0\.optoins is not an option; did you mean options\?\n.*entry\.yaml:8:5: plugins\.1\.use must name a package/,
+    ],
+    ['agent.conf', rest, /agent\.conf: its name must end in one of \.ts .* \.yaml/],
+  ] as const)
+    t.match(await check(await config(t, name, text)), { code: 2, err: said }, name)
+  t.match(await check(await folder(t)), { code: 2, err: /is a folder/ })
   const odd = await config(t, 'odd.yaml', 'host: [\n')
   t.match(await check(odd), { code: 2, err: /odd\.yaml:\d+:\d+/ })
   const secret = await config(t, 'secret.yaml', 'host: a.b\n  sasl: { mechanism: plain, password: hunter2 }\n')

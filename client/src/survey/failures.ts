@@ -92,6 +92,14 @@ export async function noAnswer(plan: Plan, failed: Asked): Promise<Finding> {
       record(`${zone}. 86400 IN NS <name server that answers>.`, `the parent zone ${parentOf(zone) || '.'}`),
     )
   if (error?.rcode === 2) return broken('dns', 'resolver', `${at} could not find out ${name} (SERVFAIL)`, asks)
+  if (plan.questions.asked.some(a => a.response !== undefined))
+    return broken(
+      'dns',
+      'resolver',
+      `the name server ${at} answers other questions, and not this one: ${type} of ${name}`,
+      asks,
+      otherServer(plan),
+    )
   return broken(
     'dns',
     'resolver',

@@ -109,7 +109,7 @@ export function report(e: unknown): number {
   const message = e instanceof Error ? e.message : String(e)
   process.stderr.write(`${message.startsWith('error') ? '' : 'error: '}${message}\n`)
   if (e instanceof UsageError || e instanceof ConfigError) return EXIT.usage
-  if (isFna(e, 'FNA_ERR_CONFIG')) return EXIT.usage
+  if (isFna(e, 'FNA_ERR_CONFIG') || isFna(e, 'FNA_ERR_INVALID')) return EXIT.usage
   if (!isFna(e) && e instanceof Error && e.stack)
     process.stderr.write(`${e.stack.split('\n').slice(1, 4).join('\n')}\n`)
   return EXIT.failed

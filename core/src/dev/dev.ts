@@ -1,5 +1,5 @@
 import { rm } from 'node:fs/promises'
-import { createServer } from 'node:net'
+import { connect, createServer } from 'node:net'
 import { isAbsolute, join, resolve } from 'node:path'
 import { signalAfter } from '@fnaa/client'
 import { Agent } from '../agent.js'
@@ -40,6 +40,7 @@ export interface Participant {
 export const DOMAINS = 'unix.test,emiliano.test'
 const USER = { name: 'test', password: 'test' }
 const READY_MS = 60_000
+const ANSWER_MS = 2000
 
 /** `fnaad dev`: two participants on loopback, the one subscribed to a flow of the other, until Ctrl-C. */
 export async function dev(o: DevOptions): Promise<number> {
@@ -80,6 +81,9 @@ export async function dev(o: DevOptions): Promise<number> {
       const p = participants[i]!
       say(`${p.domain}: agent ${p.agent.kernel.config.host} on 127.0.0.1:${port + i}, names on 127.0.0.1:${p.dns.port}`)
     }
+    for (const [i, server] of (kafka ?? []).entries())
+      if (!(await answers(server)))
+        process.stderr.write(`${domains[i]}: no Kafka answers at ${server}: waiting for it\n`)
     const demo = new Demo(participants[0]!, participants[1]!, say)
     await demo.writeUserConfig()
     if (!o.empty) await demo.begin(signalAfter(READY_MS))
@@ -109,6 +113,20 @@ function clusters(given: string | undefined): string[] | null {
   const both = given.split(',').map(s => s.trim())
   if (both.length === 2 && both.every(s => /^[^\s:]+:\d{1,5}$/.test(s))) return both
   throw new UsageError(`--kafka is ${given}: it takes a cluster for each participant, host:port,host:port`)
+}
+
+/** Somebody listens there. @param server `host:port` */
+function answers(server: string): Promise<boolean> {
+  const at = server.lastIndexOf(':')
+  return new Promise(done => {
+    const socket = connect({ host: server.slice(0, at), port: Number(server.slice(at + 1)), timeout: ANSWER_MS })
+    const end = (is: boolean) => {
+      socket.destroy()
+      done(is)
+    }
+    socket.once('connect', () => end(true))
+    for (const sign of ['error', 'timeout']) socket.once(sign, () => end(false))
+  })
 }
 
 /** Removes the state of the last time; what an agent uses stays, and the boot says which. */
