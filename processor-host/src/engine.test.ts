@@ -189,3 +189,38 @@ t.test('of ends that open side by side all are closed where one of them fails', 
   for (let turns = 0; turns < 5; turns++) await new Promise(resolve => setImmediate(resolve))
   t.same([...open], [])
 })
+
+t.test('what fails while it is changed fails as any other, and takes nothing else with it', async t => {
+  let open = () => undefined as void
+  const opened = new Promise<void>(resolve => (open = resolve))
+  const sink = { write: async () => ({ cursor: '' }), restore: async () => null, close: async () => undefined }
+  let read = false
+  const source = new Broken(0)
+  const breaks = source.read.bind(source)
+  source.read = () => {
+    read = true
+    return breaks()
+  }
+  const wire = (queue: string) => ({
+    source: async () => source,
+    sink: async () => {
+      if (queue === 'slow') await opened
+      return sink
+    },
+    close: async () => undefined,
+  })
+  Object.assign(globalThis, { driver: { open: async (e: { queue: string }) => wire(e.queue) } })
+  const from = { at: 'position', position: { epoch: 'e', shards: {} } }
+  const to = (queue: string) => ({ ...PORT, name: queue, endpoint: { type: 'test', queue }, from })
+  const failed = new Promise<RunStatus>(resolve => {
+    const engine = new Engine(specOf([to('quick'), to('slow')]), quiet, s => s.phase === 'failed' && resolve(s))
+    t.teardown(() => engine.stop())
+    engine.start()
+    void engine.update(specOf([to('quick')]))
+  })
+  await until(() => read)
+  // The change waits yet for the sink that it drops: a rejection that nobody heard would end the process at this turn.
+  await new Promise(resolve => setImmediate(() => setImmediate(resolve)))
+  open()
+  t.match((await failed).error, /damaged/)
+})
