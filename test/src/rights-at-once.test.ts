@@ -222,6 +222,11 @@ t.test('what was removed stays so, whatever its agent says at that moment', asyn
     await removed
     t.equal(a.kernel.resources.get('Subscriber', n)?.status.phase, 'revoked')
     t.match(await say(wish(n, 5)), { kind: 'error', code: 410 })
+    t.same(
+      grantsOf(a).filter(g => g.spec.deny),
+      [],
+      'who had a grant, or only asked, is not barred',
+    )
   }
 })
 

@@ -17,7 +17,9 @@ export const removeSubscriber: Handler = {
     const by = cx.subject.principals[0]!
     const cause = { by, reason }
     const signal = patience(cx)
-    const unnamed = found.filter(s => !isTombstone(s) && s.spec.for !== f.spec.owner && !granted(cx, s, f))
+    // Who only asks has come by nothing yet, and may ask again.
+    const came = found.filter(s => !isTombstone(s) && s.status.phase !== 'pending')
+    const unnamed = came.filter(s => s.spec.for !== f.spec.owner && !granted(cx, s, f))
     if (unnamed.length > 0) await bar(cx, f.name, unnamed)
     const cuts = found.map(s => cx.kernel.provider.revoke(s, cause, signal))
     // Others of a domain that is barred stood on the same visibility.
