@@ -26,7 +26,7 @@ export function requestOf(spec: CommandSpec, words: readonly string[], given: Gi
   const form = formOf(spec, given)
   const args = positionals(form, spec, words, given)
   const options = optionsOf(form, spec.options, given)
-  if (spec.verb.id.startsWith('UPDATE ') && Object.keys(options).length === 0)
+  if (spec.verb.id.startsWith('UPDATE ') && spec.verb.id !== RENEW && Object.keys(options).length === 0)
     throw usage(`say what to change: ${spec.options.map(o => `--${o.flag}`).join(', ')}`, form.usage)
   if (json && spec.formats) options['format'] = 'json'
   return { ...build(spec.verb.id, args, options), verb: spec.verb, args, options }
@@ -96,6 +96,9 @@ function optionValue(option: Option, raw: unknown, what: string, verb: string): 
   if (option.type === 'from') return value(option, fromWords(text), what, verb)
   return value(option, option.type === 'on' ? onWords(text, verb) : [text], what, verb)
 }
+
+/** Of a child zone it looks anew for the keys that vouch for it: nothing has to be changed. */
+const RENEW = 'UPDATE NAMESPACE'
 
 /** What was typed, for a person to find it again. */
 const shown = (texts: readonly string[]): string => safe(JSON.stringify(texts.join(' ').slice(0, 60)))
