@@ -1,4 +1,5 @@
 import { createRequire } from 'node:module'
+import { InTurn } from '@fnaa/client'
 import type { Logger, RunStatus } from '@fnaa/core/plugin'
 import type { ServerUnaryCall, ServerWritableStream, sendUnaryData } from '@grpc/grpc-js'
 import { Engine } from './engine.js'
@@ -14,7 +15,8 @@ interface RunRef {
 /** The gRPC service of figure 12 over the engine: runs by id, fenced by epoch. */
 export class ProcessorServer {
   readonly #log: Logger
-  readonly #turns = new Map<string, Promise<unknown>>()
+  /** What is asked of one run happens one after another: stopping takes a while, and who asks again meanwhile starts no second one. */
+  readonly #turns = new InTurn()
   readonly #runs = new Map<string, Engine>()
   /** The highest epoch seen of each id, ended runs too. */
   readonly #epochs = new Map<string, number>()
@@ -52,7 +54,7 @@ export class ProcessorServer {
     const spec = fromMessage(m)
     const { id, epoch } = spec.run
     this.#seen(id, epoch)
-    return this.#inTurn(id, async () => {
+    return this.#turns.run(id, async () => {
       if (this.#epochs.get(id) !== epoch) throw this.#error('FAILED_PRECONDITION', 'a higher epoch has come meanwhile')
       const running = this.#runs.get(id)
       if (running?.epoch === epoch) {
@@ -71,7 +73,7 @@ export class ProcessorServer {
 
   async #destroy(m: RunRef): Promise<object> {
     this.#seen(m.id, m.epoch)
-    return this.#inTurn(m.id, async () => {
+    return this.#turns.run(m.id, async () => {
       const engine = this.#runs.get(m.id)
       if (!engine || engine.epoch > m.epoch) return { removed: false }
       this.#runs.delete(m.id)
@@ -86,18 +88,6 @@ export class ProcessorServer {
   #seen(id: string, epoch: number): void {
     if (epoch < (this.#epochs.get(id) ?? 0)) throw this.#error('FAILED_PRECONDITION', 'a higher epoch has been seen')
     this.#epochs.set(id, epoch)
-  }
-
-  /** What is asked of one run happens one after another: stopping takes a while, and who asks again meanwhile starts no second one. */
-  #inTurn<T>(id: string, work: () => Promise<T>): Promise<T> {
-    const before = this.#turns.get(id)
-    const mine = before ? before.then(work, work) : work()
-    this.#turns.set(id, mine)
-    const over = () => {
-      if (this.#turns.get(id) === mine) this.#turns.delete(id)
-    }
-    mine.then(over, over)
-    return mine
   }
 
   async #steer(m: RunRef, act: (e: Engine) => void): Promise<object> {

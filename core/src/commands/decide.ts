@@ -1,7 +1,7 @@
+import { InTurn } from '@fnaa/client'
 import { fnapError } from '@fnaa/protocol'
 import type { Resource } from '../contract/store.js'
 import { iso } from '../resources/clock.js'
-import { InTurn } from '../resources/in-turn.js'
 import { type Context, ending, flow, type Handler, need, patience, type Words } from './command.js'
 import { give } from './grant.js'
 

@@ -1,9 +1,9 @@
+import { InTurn } from '@fnaa/client'
 import { type On, whoMatches } from '@fnaa/protocol'
 import type { Identity } from '../contract/auth.js'
 import type { Clock } from '../contract/common.js'
 import type { Limits, Right } from '../contract/kinds.js'
 import type { Resource } from '../contract/store.js'
-import { InTurn } from '../resources/in-turn.js'
 import type { Resources } from '../resources/resources.js'
 
 /** Whom a question is about: every principal for whom the session may speak. */

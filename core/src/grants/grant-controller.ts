@@ -1,3 +1,5 @@
+import type { On } from '@fnaa/protocol'
+import type { Call } from '../contract/common.js'
 import { takeUpLocal } from '../federation/local-end.js'
 import type { Kernel } from '../kernel.js'
 
@@ -20,6 +22,13 @@ export async function reconcileGrant(k: Kernel, name: string, signal: AbortSigna
     enforceOn(k, g.spec.on, { by: k.config.host, reason: 'the grant has expired' }, c),
   )
   return undefined
+}
+
+/** What is granted on a thing goes with it, bars too. */
+export function deleteGrants(k: Kernel, on: On, c: Call): Promise<void> {
+  return k.authorizer.changing(on, async () => {
+    for (const g of k.authorizer.grantsOn(on.kind, on.name)) await k.resources.delete('Grant', g.name, c)
+  })
 }
 
 /** Whoever reads at the broker itself by it is held to what holds now. */

@@ -4,6 +4,7 @@ import type { FlowStatus } from '../contract/kinds.js'
 import type { Resource } from '../contract/store.js'
 import type { Broker } from '../data/brokers.js'
 import { isTombstone } from '../federation/wish.js'
+import { deleteGrants } from '../grants/grant-controller.js'
 import type { Kernel } from '../kernel.js'
 import { iso } from '../resources/clock.js'
 import { isTrue, withCondition } from '../resources/conditions.js'
@@ -144,9 +145,7 @@ async function remove(k: Kernel, f: F, broker: Broker, c: Call): Promise<number 
   const ours = f.spec.adopt === undefined && f.status.absentSeen === true
   if (queue !== undefined && ours && f.spec.onDelete === 'delete') await broker.service.deleteQueue(queue, c)
   step('flow.delete.queue-gone')
-  await k.authorizer.changing({ kind: 'Flow', name: f.name }, async () => {
-    for (const g of k.authorizer.grantsOn('Flow', f.name)) await k.resources.delete('Grant', g.name, c)
-  })
+  await deleteGrants(k, { kind: 'Flow', name: f.name }, c)
   for (const r of k.resources.by('Request', 'flow', f.name)) await k.resources.delete('Request', r.name, c)
   await k.resources.update('Flow', f.name, () => ({ finalizers: [] }), c, f.uid)
   step('flow.delete.gone')

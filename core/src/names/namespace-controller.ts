@@ -2,6 +2,7 @@ import type { Call } from '../contract/common.js'
 import { isFna } from '../contract/errors.js'
 import type { NamespaceStatus } from '../contract/kinds.js'
 import type { Resource } from '../contract/store.js'
+import { deleteGrants } from '../grants/grant-controller.js'
 import type { Kernel } from '../kernel.js'
 import { iso } from '../resources/clock.js'
 import { isTrue, withCondition } from '../resources/conditions.js'
@@ -45,9 +46,7 @@ async function remove(k: Kernel, n: N, c: Call): Promise<undefined> {
   }
   step('namespace.delete.undelegated')
   if (n.spec.agent === undefined) await k.registrar.forgetNamespace(n.name, c)
-  await k.authorizer.changing({ kind: 'Namespace', name: n.name }, async () => {
-    for (const g of k.authorizer.grantsOn('Namespace', n.name)) await k.resources.delete('Grant', g.name, c)
-  })
+  await deleteGrants(k, { kind: 'Namespace', name: n.name }, c)
   await k.resources.update('Namespace', n.name, () => ({ finalizers: [] }), c, n.uid)
   return undefined
 }
